@@ -1,0 +1,19 @@
+"""Trashlens: three networks name the class of waste in a photo, side by side, each with its time."""
+
+from trashlens.bundle import Bundle, load_bundles
+from trashlens.classifier import Classifier, Comparison, Prediction, compare, load_classifiers
+from trashlens.errors import TrashlensError
+from trashlens.image import Preprocess, decode_image
+
+__all__ = [
+    "Bundle",
+    "Classifier",
+    "Comparison",
+    "Prediction",
+    "Preprocess",
+    "TrashlensError",
+    "compare",
+    "decode_image",
+    "load_bundles",
+    "load_classifiers",
+]

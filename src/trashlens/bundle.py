@@ -1,0 +1,152 @@
+"""Read, verify and write a bundle: `model.onnx` + `bundle.json`, all that serving needs.
+
+bundle.json holds `format` (of this file), `role`, `architecture`, `labels`, `preprocess`, `temperature`,
+`model` (file, sha256, bytes, parameters, weights), `metrics` and `provenance`.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trashlens.errors import BundleError
+from trashlens.image import Preprocess
+
+__all__ = ["ROLES", "Bundle", "load_bundles"]
+
+ROLES = ("teacher", "baseline", "student")
+FORMAT = 1
+MODEL_FILE = "model.onnx"
+JSON_FILE = "bundle.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A network ready to serve: the ONNX graph, its preprocessing and everything known about it."""
+
+    role: str
+    """`teacher`, `baseline` or `student`."""
+    architecture: str
+    """timm's name of the network."""
+    labels: tuple[str, ...]
+    """Class names in the order of the logits."""
+    preprocess: Preprocess
+    """What turns an RGB image into the graph's input, float32 [B, 3, size_px, size_px]."""
+    model: bytes = field(repr=False)
+    """The ONNX graph: input `images`, output `logits` float32 [B, len(labels)]."""
+    parameters: int
+    """Number of weights of the network."""
+    weights: str = "float32"
+    """How the weights are stored; arithmetic is float32."""
+    temperature: float = 1.0
+    """Divides the logits before softmax; fitted on the validation photos (Guo et al. 2017)."""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """What was measured: by split, and `latency`."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Recipe, data, code and libraries it was made from."""
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise BundleError("A bundle needs at least two different labels.")
+        if not self.temperature > 0:
+            raise BundleError("A bundle's temperature must be positive.")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Bundle":
+        """Read and verify the bundle in `folder`.
+
+        Raises:
+            BundleError: a file is missing or damaged, the hash differs, or the format is unknown.
+        """
+        advice = "Check it out again, or export it anew with `trashlens export`."
+        try:
+            record = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+            model = (folder / MODEL_FILE).read_bytes()
+        except OSError as error:
+            name = Path(error.filename or folder).name
+            raise BundleError(f"The bundle {folder} has no readable {name}. {advice}") from error
+        except ValueError as error:
+            raise BundleError(f"{folder / JSON_FILE} is not valid JSON. {advice}") from error
+        try:
+            if record["format"] != FORMAT:
+                raise BundleError(
+                    f"The bundle {folder} has format {record['format']}; this version reads {FORMAT}. {advice}"
+                )
+            if record["model"]["sha256"] != hashlib.sha256(model).hexdigest():
+                raise BundleError(
+                    f"The SHA-256 of {folder / MODEL_FILE} differs from the one in {JSON_FILE}. {advice}"
+                )
+            preprocess = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in record["preprocess"].items()
+            }
+            return cls(
+                role=record["role"],
+                architecture=record["architecture"],
+                labels=tuple(record["labels"]),
+                preprocess=Preprocess(**preprocess),
+                model=model,
+                parameters=record["model"]["parameters"],
+                weights=record["model"]["weights"],
+                temperature=record["temperature"],
+                metrics=record["metrics"],
+                provenance=record["provenance"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{folder / JSON_FILE} is incomplete: {error!r}. {advice}") from error
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the ONNX graph, hexadecimal; identifies the bundle's weights."""
+        return hashlib.sha256(self.model).hexdigest()
+
+    def replace_metrics(self, metrics: Mapping[str, Any]) -> "Bundle":
+        """Return a copy whose metrics are updated by `metrics`, key by key."""
+        return dataclasses.replace(self, metrics={**self.metrics, **metrics})
+
+    def write(self, folder: Path) -> None:
+        """Write the bundle as `folder`, replacing what is there only once the new one is complete."""
+        record = {
+            "format": FORMAT,
+            "role": self.role,
+            "architecture": self.architecture,
+            "labels": self.labels,
+            "preprocess": dataclasses.asdict(self.preprocess),
+            "temperature": self.temperature,
+            "model": {
+                "file": MODEL_FILE,
+                "sha256": self.sha256,
+                "bytes": len(self.model),
+                "parameters": self.parameters,
+                "weights": self.weights,
+            },
+            "metrics": self.metrics,
+            "provenance": self.provenance,
+        }
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            staging.chmod(0o755)
+            (staging / MODEL_FILE).write_bytes(self.model)
+            text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+            (staging / JSON_FILE).write_text(text, encoding="utf-8")
+            if folder.exists():
+                folder.rename(staging / "previous")
+            staging.rename(folder)
+            shutil.rmtree(folder / "previous", ignore_errors=True)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def load_bundles(models: Path) -> dict[str, Bundle]:
+    """Read the bundle of each role below `models`, in the order teacher, baseline, student.
+
+    Raises:
+        BundleError: one of the three is missing or damaged.
+    """
+    return {role: Bundle.load(models / role) for role in ROLES}

@@ -1,0 +1,169 @@
+"""Bundle -> Prediction with its time; several classifiers side by side on one image."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from PIL import Image
+
+from trashlens.bundle import Bundle, load_bundles
+from trashlens.errors import BundleError
+from trashlens.image import Preprocess, decode_image
+
+__all__ = ["Classifier", "Comparison", "Prediction", "compare", "load_classifiers"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What one network says about one image."""
+
+    confidences: Mapping[str, float]
+    """Calibrated probability by class, in the bundle's order; they sum to 1."""
+    infer_ms: float
+    """Time of the network alone, milliseconds."""
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return max(self.confidences, key=lambda label: self.confidences[label])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What several networks say about the same request, and what each step of it cost."""
+
+    decode_ms: float
+    """From the file's bytes to an upright RGB image, milliseconds."""
+    preprocess_ms: float
+    """From the image to the networks' inputs, milliseconds; shared where they agree on it."""
+    predictions: Mapping[str, Prediction]
+    """By role."""
+
+    @property
+    def total_ms(self) -> float:
+        """Decode, preprocess and every network, milliseconds."""
+        infer_ms = sum(prediction.infer_ms for prediction in self.predictions.values())
+        return self.decode_ms + self.preprocess_ms + infer_ms
+
+    @property
+    def agreed_label(self) -> str | None:
+        """The class all networks name, or None when they disagree."""
+        labels = {prediction.label for prediction in self.predictions.values()}
+        return labels.pop() if len(labels) == 1 else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that the API and the command line answer with."""
+        return {
+            "decode_ms": self.decode_ms,
+            "preprocess_ms": self.preprocess_ms,
+            "results": {
+                role: {
+                    "label": prediction.label,
+                    "confidences": dict(prediction.confidences),
+                    "infer_ms": prediction.infer_ms,
+                }
+                for role, prediction in self.predictions.items()
+            },
+        }
+
+
+class Classifier:
+    """A bundle with a warm ONNX Runtime session; safe to call from several threads.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load the bundle's graph.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
+        """Open a session with `threads` threads for each network, 0 for one a core."""
+        self.bundle = bundle
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.log_severity_level = 3
+        # A waiting pool that spins steals the cores from the network that runs next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(
+                bundle.model, options, providers=["CPUExecutionProvider"]
+            )
+            self._input = self._session.get_inputs()[0].name
+            size_px = bundle.preprocess.size_px
+            logits = self.infer(np.zeros((1, 3, size_px, size_px), np.float32))
+        except Exception as error:
+            raise BundleError(f"ONNX Runtime cannot run the {bundle.role} bundle: {error}") from error
+        if logits.shape != (1, len(bundle.labels)):
+            raise BundleError(
+                f"The {bundle.role} bundle names {len(bundle.labels)} classes, "
+                f"its graph answers with {logits.shape[-1]}."
+            )
+
+    def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits [B, classes] of preprocessed images [B, 3, size_px, size_px]."""
+        logits: NDArray[np.float32] = self._session.run(None, {self._input: images})[0]
+        return logits
+
+    def predict(self, images: NDArray[np.float32]) -> list[Prediction]:
+        """Return a prediction for each of the preprocessed images [B, 3, size_px, size_px].
+
+        The time is the whole batch's, divided evenly.
+        """
+        start = time.perf_counter()
+        logits = self.infer(images)
+        infer_ms = (time.perf_counter() - start) * 1e3 / len(images)
+        # float64, so that the probabilities sum to 1 far beyond what anyone prints.
+        scaled = logits.astype(np.float64) / self.bundle.temperature
+        exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return [
+            Prediction(
+                confidences=dict(zip(self.bundle.labels, row.tolist(), strict=True)),
+                infer_ms=infer_ms,
+            )
+            for row in probabilities
+        ]
+
+
+def load_classifiers(models: Path, *, threads: int = 0) -> dict[str, Classifier]:
+    """Open the three bundles below `models`, by role.
+
+    Raises:
+        BundleError: one of them is missing, damaged or cannot run.
+    """
+    return {
+        role: Classifier(bundle, threads=threads) for role, bundle in load_bundles(models).items()
+    }
+
+
+def compare(
+    classifiers: Mapping[str, Classifier],
+    source: bytes | str | os.PathLike[str] | Image.Image,
+) -> Comparison:
+    """Decode the photo once, preprocess it once for each definition, and ask every classifier.
+
+    Raises:
+        ImageError: the source is not a photo that can be read.
+    """
+    start = time.perf_counter()
+    image = decode_image(source)
+    decoded = time.perf_counter()
+    inputs: dict[Preprocess, NDArray[np.float32]] = {}
+    for classifier in classifiers.values():
+        preprocess = classifier.bundle.preprocess
+        if preprocess not in inputs:
+            inputs[preprocess] = preprocess(image)[np.newaxis]
+    preprocessed = time.perf_counter()
+    predictions = {
+        role: classifier.predict(inputs[classifier.bundle.preprocess])[0]
+        for role, classifier in classifiers.items()
+    }
+    return Comparison(
+        decode_ms=(decoded - start) * 1e3,
+        preprocess_ms=(preprocessed - decoded) * 1e3,
+        predictions=predictions,
+    )

@@ -1,0 +1,48 @@
+"""What can go wrong, as one tree.
+
+TrashlensError        its message is one sentence for the user: what is wrong, what would work
+├── ImageError        the file is not a photo we can read
+├── BundleError       a bundle is missing, damaged or of another format
+├── DataError         a data source or split manifest is missing or damaged
+├── RecipeError       a recipe contradicts itself or names what does not exist
+├── TrainingError     training had to stop
+└── ExportError       an exported network does not agree with its checkpoint
+"""
+
+__all__ = [
+    "BundleError",
+    "DataError",
+    "ExportError",
+    "ImageError",
+    "RecipeError",
+    "TrainingError",
+    "TrashlensError",
+]
+
+
+class TrashlensError(Exception):
+    """Base of everything this package raises on purpose; the message is shown to the user as it is."""
+
+
+class ImageError(TrashlensError):
+    """The file is not a photo that can be read."""
+
+
+class BundleError(TrashlensError):
+    """A bundle is missing, damaged or of another format."""
+
+
+class DataError(TrashlensError):
+    """A data source or split manifest is missing or damaged."""
+
+
+class RecipeError(TrashlensError):
+    """A recipe contradicts itself or names what does not exist."""
+
+
+class TrainingError(TrashlensError):
+    """Training had to stop; what is on disk stays usable."""
+
+
+class ExportError(TrashlensError):
+    """An exported network does not agree with its checkpoint."""
