@@ -1,0 +1,82 @@
+"""Toy networks and synthetic photos that every test module shares."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from trashlens.bundle import ROLES, Bundle
+from trashlens.image import Preprocess
+
+LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
+
+COLOURS = {
+    "cardboard": (220, 120, 40),
+    "glass": (40, 200, 80),
+    "metal": (60, 60, 60),
+    "paper": (245, 245, 245),
+    "plastic": (60, 80, 220),
+    "trash": (150, 20, 120),
+}
+"""The colour, 8-bit RGB, by which the toy networks know a class."""
+
+
+def toy_model(colours: dict[str, tuple[int, int, int]] = COLOURS, *, sharpness: float = 40.0) -> bytes:
+    """Return an ONNX graph whose logit of a class is `-sharpness * |mean colour - class colour|²`.
+
+    The mean colour is taken over the image, in 0..1; the common |mean|² term is left out, since softmax
+    ignores it.
+    """
+    centres = np.array([colours[label] for label in LABELS], np.float32) / 255
+    weight = 2 * sharpness * centres.T
+    bias = -sharpness * (centres**2).sum(axis=1)
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["images", "axes"], ["mean"], keepdims=0),
+            helper.make_node("Gemm", ["mean", "weight", "bias"], ["logits"]),
+        ],
+        "toy",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, "side", "side"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])],
+        [
+            numpy_helper.from_array(np.array([2, 3]), "axes"),
+            numpy_helper.from_array(weight, "weight"),
+            numpy_helper.from_array(bias, "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def toy_bundle(role: str, model: bytes) -> Bundle:
+    """Return a bundle around a toy graph, with the identity normalisation the toy graphs expect."""
+    return Bundle(
+        role=role,
+        architecture=f"toy_{role}",
+        labels=LABELS,
+        preprocess=Preprocess(size_px=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
+        model=model,
+        parameters=24,
+        metrics={"test": {"photos": 6, "accuracy": 1.0}},
+    )
+
+
+@pytest.fixture(scope="session")
+def toy_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three bundles that agree on every class but one: the baseline takes plastic for glass."""
+    folder = tmp_path_factory.mktemp("models")
+    swapped = {**COLOURS, "glass": COLOURS["plastic"], "plastic": COLOURS["glass"]}
+    for role in ROLES:
+        toy_bundle(role, toy_model(swapped if role == "baseline" else COLOURS)).write(folder / role)
+    return folder
+
+
+def coloured_photo(label: str, *, size: tuple[int, int] = (320, 240), noise: int = 12, seed: int = 0) -> Image.Image:
+    """Return a noisy image in the colour of `label`, different for each seed."""
+    generator = np.random.default_rng([seed, LABELS.index(label)])
+    pixels = np.array(COLOURS[label]) + generator.integers(-noise, noise + 1, (size[1], size[0], 3))
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
