@@ -1,0 +1,174 @@
+"""The result cards that both tabs show, as HTML; their looks are in `style.css`."""
+
+from collections.abc import Mapping
+from html import escape
+
+from trashlens.bundle import Bundle
+from trashlens.classifier import Classifier, Comparison, Prediction
+
+__all__ = [
+    "describe_bundle",
+    "list_words",
+    "render_cards",
+    "render_empty",
+    "render_problem",
+    "render_timing",
+    "render_verdict",
+]
+
+CHARACTERS = {
+    "teacher": "The large network the student learned from.",
+    "baseline": "A light network, trained on the labels alone.",
+    "student": "The same light network, taught by the teacher.",
+}
+"""What part each role plays, one line each."""
+
+
+def describe_bundle(bundle: Bundle) -> str:
+    """Return the network's architecture and size in a few words."""
+    size = (
+        f"{bundle.parameters / 1e6:.1f} M" if bundle.parameters >= 100_000 else f"{bundle.parameters:,}"
+    )
+    return f"{bundle.architecture} · {size} parameters"
+
+
+def list_words(words: list[str]) -> str:
+    """Join words as in a sentence: `a`, `a and b`, `a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def render_verdict(comparison: Comparison) -> str:
+    """Return the headline: what the networks agree on, or who says what."""
+    roles = list(comparison.predictions)
+    if comparison.agreed_label is not None:
+        label = escape(comparison.agreed_label)
+        who = {1: f"The {roles[0]} says", 2: "Both networks say"}.get(
+            len(roles), "All three networks say"
+        )
+        return (
+            f'<p class="tl-verdict" data-agreed="true">{who} '
+            f'<strong data-class="{label}">{label}</strong>.</p>'
+        )
+    namers: dict[str, list[str]] = {}
+    for role, prediction in comparison.predictions.items():
+        namers.setdefault(prediction.label, []).append(role)
+    parts = [
+        f'{list_words([f"the {role}" for role in who])} {"says" if len(who) == 1 else "say"} '
+        f'<strong data-class="{escape(label)}">{escape(label)}</strong>'
+        for label, who in namers.items()
+    ]
+    return (
+        '<p class="tl-verdict" data-agreed="false"><span class="tl-flag">The networks disagree:</span> '
+        f"{list_words(parts)}.</p>"
+    )
+
+
+def render_cards(
+    classifiers: Mapping[str, Classifier], comparison: Comparison, *, idle: str = "Not running"
+) -> str:
+    """Return one card for each classifier, side by side; `idle` marks those that did not run."""
+    teacher = comparison.predictions.get("teacher")
+    cards = []
+    for role, classifier in classifiers.items():
+        prediction = comparison.predictions.get(role)
+        if prediction is None:
+            cards.append(_render_blank(classifier.bundle, idle))
+        else:
+            cards.append(
+                _render_card(classifier.bundle, prediction, _compare_speed(role, prediction, teacher))
+            )
+    return f'<div class="tl-cards">{"".join(cards)}</div>'
+
+
+def render_timing(comparison: Comparison) -> str:
+    """Return what each step of the request cost, milliseconds, as a stacked bar with its legend."""
+    steps = {"decode": comparison.decode_ms, "preprocess": comparison.preprocess_ms}
+    steps |= {
+        f"infer: {role}": prediction.infer_ms for role, prediction in comparison.predictions.items()
+    }
+    bar = "".join(
+        f'<i data-step="{escape(name)}" style="flex-grow:{ms:.3f}"></i>' for name, ms in steps.items()
+    )
+    legend = "".join(
+        f'<li data-step="{escape(name)}"><span>{escape(name)}</span> <b>{_format_ms(ms)}</b></li>'
+        for name, ms in steps.items()
+    )
+    return (
+        '<section class="tl-timing" aria-label="Time of each step">'
+        f"<h2>Where the time went <b>{_format_ms(comparison.total_ms)} in all</b></h2>"
+        f'<div class="tl-stack" aria-hidden="true">{bar}</div><ul>{legend}</ul></section>'
+    )
+
+
+def render_empty(classifiers: Mapping[str, Classifier], sentence: str) -> str:
+    """Return the state before any result: what will come, and the three networks with blank bars."""
+    cards = "".join(_render_blank(classifier.bundle, "") for classifier in classifiers.values())
+    return f'<p class="tl-verdict tl-quiet">{escape(sentence)}</p><div class="tl-cards">{cards}</div>'
+
+
+def render_problem(sentence: str) -> str:
+    """Return a sentence about what went wrong, where the result would have been."""
+    return f'<p class="tl-problem" role="alert">{escape(sentence)}</p>'
+
+
+def _render_card(bundle: Bundle, prediction: Prediction, speed: str) -> str:
+    winner = prediction.label
+    share = _format_share(prediction.confidences[winner])
+    rows = "".join(
+        _render_row(label, value, wins=label == winner)
+        for label, value in prediction.confidences.items()
+    )
+    return (
+        f'<article class="tl-card" data-role="{bundle.role}" data-class="{escape(winner)}">{_render_head(bundle)}'
+        f'<p class="tl-winner"><strong>{escape(winner)}</strong> <span>{share}</span></p>'
+        f'<ul class="tl-bars" aria-label="Probability of each class">{rows}</ul>'
+        f'<p class="tl-speed"><b>{_format_ms(prediction.infer_ms)}</b> <span>{speed}</span></p></article>'
+    )
+
+
+def _render_blank(bundle: Bundle, mark: str) -> str:
+    rows = "".join(_render_row(label, None, wins=False) for label in bundle.labels)
+    return (
+        f'<article class="tl-card tl-blank" data-role="{bundle.role}">{_render_head(bundle)}'
+        f'<p class="tl-winner"><strong>–</strong> <span>{escape(mark)}</span></p>'
+        f'<ul class="tl-bars" aria-label="The classes">{rows}</ul>'
+        '<p class="tl-speed"><b>– ms</b></p></article>'
+    )
+
+
+def _render_head(bundle: Bundle) -> str:
+    return (
+        f"<header><h3>{bundle.role}</h3><p>{CHARACTERS.get(bundle.role, '')}</p>"
+        f"<p><code>{escape(describe_bundle(bundle))}</code></p></header>"
+    )
+
+
+def _render_row(label: str, value: float | None, *, wins: bool) -> str:
+    share = "" if value is None else _format_share(value)
+    return (
+        f'<li data-class="{escape(label)}"{" data-wins" if wins else ""}><span>{escape(label)}</span>'
+        f'<i aria-hidden="true"><i style="width:{100 * (value or 0):.1f}%"></i></i><b>{share}</b></li>'
+    )
+
+
+def _compare_speed(role: str, prediction: Prediction, teacher: Prediction | None) -> str:
+    """Return how many times the teacher's speed this is, in words."""
+    if role == "teacher":
+        return "the pace to beat"
+    if teacher is None:
+        return ""
+    ratio = teacher.infer_ms / max(prediction.infer_ms, 1e-6)
+    return f"{ratio:.1f}× the teacher’s speed"
+
+
+def _format_share(value: float) -> str:
+    """Return a percentage that says 0 or 100 only where that is exact."""
+    if 0 < value < 0.005:
+        return "<1%".replace("<", "&lt;")
+    if 0.995 <= value < 1:
+        return "&gt;99%"
+    return f"{value:.0%}"
+
+
+def _format_ms(ms: float) -> str:
+    return f"{ms:.1f} ms" if ms < 100 else f"{ms:.0f} ms"

@@ -1,0 +1,109 @@
+"""The page as a whole: header, tabs, footer, looks, and how it is served."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from trashlens.classifier import Classifier
+from trashlens.image import ImageLimits
+from trashlens.ui.photo import build_photo_tab
+from trashlens.ui.webcam import build_webcam_tab
+
+__all__ = ["build_page", "launch_options"]
+
+TABS: dict[str, Callable[[Mapping[str, Classifier]], gr.Image]] = {
+    "Photo": build_photo_tab,
+    "Webcam": build_webcam_tab,
+}
+WAITING = 64
+"""Requests that may wait in the queue; the next one is told to come back."""
+CLEAN_EVERY_S, KEEP_S = 600, 1800
+"""How often uploads are looked through, and the age at which they are deleted, seconds."""
+
+HEADER = """
+<header class="tl-header">
+<svg viewBox="0 0 40 40" width="40" height="40" aria-hidden="true"><circle cx="17" cy="17" r="12" fill="none"
+stroke="currentColor" stroke-width="4" stroke-dasharray="21.1 4" stroke-linecap="butt"/><path d="M27 27 36 36"
+stroke="currentColor" stroke-width="5" stroke-linecap="round"/></svg>
+<div><h1>Trashlens</h1><p>Three neural networks look at your photo of waste and say which of six classes it
+is, side by side, each with its time.</p></div></header>
+"""
+FOOTER = """
+<footer class="tl-footer"><p>The results are guesses of neural networks. Photos are deleted from the server within
+the hour.</p></footer>
+"""
+
+
+def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
+    """Return the page, ready to launch, for the given classifiers by role."""
+    with gr.Blocks(
+        title="Trashlens", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_S), fill_width=True
+    ) as page:
+        gr.HTML(HEADER, apply_default_css=False)
+        cameras: dict[str, gr.Image] = {}
+        tabs: dict[str, gr.Tab] = {}
+        with gr.Tabs():
+            for name, build in TABS.items():
+                with gr.Tab(name, id=name.lower()) as tabs[name]:
+                    cameras[name] = build(classifiers)
+        gr.HTML(FOOTER, apply_default_css=False)
+        for name, tab in tabs.items():
+            # Removing the component from the page is what makes Gradio end its camera track.
+            states = ", ".join(
+                f'{{__type__: "update", visible: {str(other == name).lower()}}}' for other in cameras
+            )
+            tab.select(
+                None, None, list(cameras.values()), js=f"() => [{states}]", show_progress="hidden"
+            )
+    page.queue(max_size=WAITING, api_open=False)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """Return what `Blocks.launch` needs for the page: its looks, its limits, and no outside link."""
+    return {
+        "theme": _build_theme(),
+        "css_paths": Path(__file__).with_name("style.css"),
+        "max_file_size": ImageLimits().max_bytes,
+        "footer_links": [],
+        "ssr_mode": False,
+        "share": False,
+    }
+
+
+def _build_theme() -> gr.themes.Base:
+    """Return a theme of system fonts in the colours that `style.css` names."""
+    green = gr.themes.Color(
+        "#eef6f1",
+        "#d8ebe0",
+        "#b3d8c3",
+        "#86bfa0",
+        "#54a07c",
+        "#2f825f",
+        "#1f6b4d",
+        "#1a563f",
+        "#164534",
+        "#10382a",
+        "#0a241b",
+    )
+    return gr.themes.Base(
+        primary_hue=green,
+        secondary_hue=green,
+        neutral_hue=gr.themes.colors.stone,
+        radius_size=gr.themes.sizes.radius_lg,
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"],
+        font_mono=["ui-monospace", "SF Mono", "Menlo", "Consolas", "monospace"],
+    ).set(
+        body_background_fill="#f6f5f1",
+        body_background_fill_dark="#121513",
+        body_text_color="#1d2420",
+        body_text_color_dark="#e8ebe8",
+        block_background_fill="#ffffff",
+        block_background_fill_dark="#1b201d",
+        block_border_color="#e2e0d8",
+        block_border_color_dark="#2d3430",
+        block_shadow="none",
+        block_shadow_dark="none",
+    )

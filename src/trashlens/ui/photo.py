@@ -1,0 +1,88 @@
+"""The Photo tab: one photo in, three results beside it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+
+from trashlens.classifier import Classifier, compare
+from trashlens.errors import TrashlensError
+from trashlens.ui.advice import render_advice
+from trashlens.ui.camera import PhotoInput, camera_options
+from trashlens.ui.cards import (
+    render_cards,
+    render_empty,
+    render_problem,
+    render_timing,
+    render_verdict,
+)
+
+__all__ = ["build_photo_tab"]
+
+INVITATION = "Send a photo of one object and the three results appear here."
+PLACEHOLDER = "# Drop a photo here\nor tap to choose one"
+# Two requests at a time keep two cores busy; the API and the page wait in the same line.
+CONCURRENCY: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "photo"}
+
+
+def build_photo_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
+    """Lay out the tab inside the current Blocks and return its photo input, whose camera the page releases."""
+    with gr.Row(elem_classes="tl-columns"):
+        with gr.Column(scale=4, min_width=280):
+            photo = PhotoInput(
+                label="Photo",
+                show_label=False,
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard", "webcam"],
+                webcam_options=camera_options(),
+                placeholder=PLACEHOLDER,
+                alt_text="The photo you sent",
+                buttons=[],
+                height=340,
+                elem_id="photo",
+            )
+        with gr.Column(scale=9, min_width=320):
+            results = gr.HTML(
+                render_empty(classifiers, INVITATION), elem_id="photo-results", apply_default_css=False
+            )
+    details = gr.HTML("", elem_id="photo-details", apply_default_css=False)
+
+    def show(source: str | bytes | None) -> Iterator[tuple[str, str]]:
+        if source is None:
+            yield render_empty(classifiers, INVITATION), ""
+            return
+        try:
+            comparison = compare(classifiers, source)
+        except TrashlensError as error:
+            # The sentence also takes the old result's place, since the toast goes away.
+            yield render_problem(str(error)), ""
+            raise gr.Error(str(error), print_exception=False) from error
+        yield (
+            render_verdict(comparison) + render_cards(classifiers, comparison),
+            render_advice(comparison) + render_timing(comparison),
+        )
+
+    photo.change(
+        show, photo, [results, details], show_progress="hidden", api_visibility="private", **CONCURRENCY
+    )
+    _add_endpoint(classifiers)
+    return photo
+
+
+def _add_endpoint(classifiers: Mapping[str, Classifier]) -> None:
+    """Publish `/classify`: one image in, `Comparison.to_json()` out."""
+
+    def classify(image: str | bytes | None) -> dict[str, Any]:
+        if image is None:
+            raise gr.Error("No image was sent. Upload a photo first.", print_exception=False)
+        try:
+            return compare(classifiers, image).to_json()
+        except TrashlensError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    # An event without a trigger is an endpoint; with components, unlike `gr.api`, Gradio checks that the
+    # path lies among the uploads.
+    image = PhotoInput(label="image", type="filepath", image_mode=None, visible=False)
+    answer = gr.JSON(label="comparison", visible=False)
+    gr.on([], classify, image, answer, api_name="classify", **CONCURRENCY)

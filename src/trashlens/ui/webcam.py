@@ -1,0 +1,151 @@
+"""The Webcam tab: a live stream, the chosen networks' results, and how fast they come."""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import gradio as gr
+
+from trashlens.classifier import Classifier, Comparison, compare
+from trashlens.errors import TrashlensError
+from trashlens.ui.camera import PhotoInput, camera_options
+from trashlens.ui.cards import render_cards, render_empty, render_problem, render_verdict
+
+__all__ = ["Pace", "build_webcam_tab"]
+
+INVITATION = "Start the camera, hold one object in front of it, and the results follow."
+CHOOSE = "Choose at least one network, and its results appear here."
+WINDOW_S = 1.5
+"""How far back the numbers are averaged, seconds."""
+VIEWERS = 4
+"""Streams served at the same time; more wait for a place."""
+TIME_LIMIT_S = 300
+"""After this a stream ends and its place goes to whoever waits, seconds."""
+
+STAMP = "() => performance.now()"
+# The server sends the stamp back with the result; the difference of one clock is the whole round trip.
+READ_LATENCY = """
+const recent = [];
+watch("value", () => {
+    const place = element.querySelector("[data-sent]");
+    if (!place || !Number(place.dataset.sent)) return;
+    const now = performance.now();
+    recent.push([now, now - Number(place.dataset.sent)]);
+    while (now - recent[0][0] > 1500) recent.shift();
+    const sorted = recent.map((sample) => sample[1]).sort((a, b) => a - b);
+    place.textContent = sorted[sorted.length >> 1].toFixed(0) + " ms";
+});
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """The frames of the last moments, so that the numbers on the page can be read."""
+
+    frames: tuple[tuple[float, Mapping[str, float]], ...] = field(default=())
+    """For each frame, when its result was ready (s) and `infer_ms` by role."""
+
+    def add(self, ready_s: float, comparison: Comparison) -> "Pace":
+        """Return the pace with one more frame, and without those older than the window."""
+        infer_ms = {role: prediction.infer_ms for role, prediction in comparison.predictions.items()}
+        kept = tuple(frame for frame in self.frames if ready_s - frame[0] <= WINDOW_S)
+        return Pace(frames=(*kept, (ready_s, infer_ms)))
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """Results per second over the window, or None before there are two."""
+        if len(self.frames) < 2:
+            return None
+        return (len(self.frames) - 1) / (self.frames[-1][0] - self.frames[0][0])
+
+    def smooth(self, comparison: Comparison) -> Comparison:
+        """Return the comparison with each network's time replaced by its median over the window."""
+        predictions = {
+            role: dataclasses.replace(
+                prediction,
+                infer_ms=statistics.median(times[role] for _, times in self.frames if role in times),
+            )
+            for role, prediction in comparison.predictions.items()
+        }
+        return dataclasses.replace(comparison, predictions=predictions)
+
+
+def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
+    """Lay out the tab inside the current Blocks and return its camera, which the page releases."""
+    with gr.Row(elem_classes="tl-columns"):
+        with gr.Column(scale=4, min_width=280):
+            # Hidden until the tab is opened, like after it is left.
+            camera = PhotoInput(
+                label="Camera",
+                show_label=False,
+                type="filepath",
+                image_mode=None,
+                sources=["webcam"],
+                streaming=True,
+                webcam_options=camera_options(),
+                buttons=[],
+                height=340,
+                visible=False,
+                elem_id="camera",
+            )
+            networks = gr.CheckboxGroup(
+                list(classifiers), value=list(classifiers), label="Networks that run", elem_id="networks"
+            )
+            readout = gr.HTML(
+                render_readout(None, 0),
+                elem_id="readout",
+                apply_default_css=False,
+                js_on_load=READ_LATENCY,
+            )
+        with gr.Column(scale=9, min_width=320):
+            results = gr.HTML(
+                render_empty(classifiers, INVITATION), elem_id="webcam-results", apply_default_css=False
+            )
+    sent_ms = gr.Number(0, visible=False)
+    pace = gr.State(Pace())
+
+    def look(
+        frame: str | bytes | None, roles: list[str], sent: float | None, before: Pace
+    ) -> tuple[str, str, Pace]:
+        if frame is None:
+            return render_empty(classifiers, INVITATION), render_readout(None, 0), Pace()
+        chosen = {role: classifiers[role] for role in classifiers if role in roles}
+        if not chosen:
+            return render_empty(classifiers, CHOOSE), render_readout(None, 0), Pace()
+        try:
+            comparison = compare(chosen, frame)
+        except TrashlensError as error:
+            # No toast: a broken camera would send one with each frame.
+            return render_problem(str(error)), render_readout(None, 0), Pace()
+        after = before.add(time.perf_counter(), comparison)
+        smooth = after.smooth(comparison)
+        cards = render_verdict(smooth) + render_cards(classifiers, smooth)
+        return cards, render_readout(after.frames_per_second, sent or 0), after
+
+    # Gradio runs the listeners of an event in turn, so the stamp is there when the frame leaves.
+    camera.stream(None, None, sent_ms, js=STAMP, show_progress="hidden")
+    camera.stream(
+        look,
+        [camera, networks, sent_ms, pace],
+        [results, readout, pace],
+        stream_every=0.05,
+        time_limit=TIME_LIMIT_S,
+        concurrency_limit=VIEWERS,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return camera
+
+
+def render_readout(frames_per_second: float | None, sent_ms: float) -> str:
+    """Return the frame rate and a place for the latency, which the browser fills in."""
+    rate = "–" if frames_per_second is None else f"{frames_per_second:.0f}"
+    return (
+        '<dl class="tl-readout">'
+        f'<div><dt>Frames per second</dt><dd id="rate">{rate}</dd></div>'
+        f'<div><dt>Latency</dt><dd id="latency" data-sent="{sent_ms}">–</dd></div></dl>'
+        '<p class="tl-note">Latency runs from the moment a frame leaves the camera picture in your browser '
+        "until its result is back on this page.</p>"
+    )
