@@ -8,6 +8,7 @@ from trashlens.classifier import Classifier, Comparison, Prediction
 
 __all__ = [
     "describe_bundle",
+    "group_roles",
     "list_words",
     "render_cards",
     "render_empty",
@@ -23,6 +24,9 @@ CHARACTERS = {
 }
 """What part each role plays, one line each."""
 
+LEAST_SHARE = 0.005
+"""A smaller share would be rounded to 0 %."""
+
 
 def describe_bundle(bundle: Bundle) -> str:
     """Return the network's architecture and size in a few words."""
@@ -37,102 +41,97 @@ def list_words(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def group_roles(comparison: Comparison) -> dict[str, list[str]]:
+    """Return the roles by the class they name, the teacher's class first."""
+    groups: dict[str, list[str]] = {}
+    for role, prediction in comparison.predictions.items():
+        groups.setdefault(prediction.label, []).append(role)
+    return groups
+
+
 def render_verdict(comparison: Comparison) -> str:
     """Return the headline: what the networks agree on, or who says what."""
-    roles = list(comparison.predictions)
-    if comparison.agreed_label is not None:
-        label = escape(comparison.agreed_label)
-        who = {1: f"The {roles[0]} says", 2: "Both networks say"}.get(
-            len(roles), "All three networks say"
-        )
-        return (
-            f'<p class="tl-verdict" data-agreed="true">{who} '
-            f'<strong data-class="{label}">{label}</strong>.</p>'
-        )
-    namers: dict[str, list[str]] = {}
-    for role, prediction in comparison.predictions.items():
-        namers.setdefault(prediction.label, []).append(role)
-    parts = [
-        f'{list_words([f"the {role}" for role in who])} {"says" if len(who) == 1 else "say"} '
-        f'<strong data-class="{escape(label)}">{escape(label)}</strong>'
-        for label, who in namers.items()
-    ]
-    return (
-        '<p class="tl-verdict" data-agreed="false"><span class="tl-flag">The networks disagree:</span> '
-        f"{list_words(parts)}.</p>"
-    )
+    parts = []
+    groups = group_roles(comparison)
+    for label, roles in groups.items():
+        who = list_words([f"the {role}" for role in roles])
+        if len(groups) == 1:
+            who = {1: f"The {roles[0]}", 2: "Both networks"}.get(len(roles), "All three networks")
+        says = "says" if len(roles) == 1 else "say"
+        parts.append(f'{who} {says} <strong data-class="{escape(label)}">{escape(label)}</strong>')
+    agreed = len(groups) == 1
+    flag = "" if agreed else "<em>The networks disagree:</em> "
+    return f'<p class="tl-verdict" data-agreed="{str(agreed).lower()}">{flag}{list_words(parts)}.</p>'
 
 
-def render_cards(
-    classifiers: Mapping[str, Classifier], comparison: Comparison, *, idle: str = "Not running"
-) -> str:
-    """Return one card for each classifier, side by side; `idle` marks those that did not run."""
+def render_cards(classifiers: Mapping[str, Classifier], comparison: Comparison) -> str:
+    """Return one card for each classifier, side by side; those that did not run stay blank."""
     teacher = comparison.predictions.get("teacher")
     cards = []
     for role, classifier in classifiers.items():
         prediction = comparison.predictions.get(role)
         if prediction is None:
-            cards.append(_render_blank(classifier.bundle, idle))
+            cards.append(_render_blank(classifier.bundle, "not running"))
         else:
-            cards.append(
-                _render_card(classifier.bundle, prediction, _compare_speed(role, prediction, teacher))
-            )
+            speed = _compare_speed(role, prediction, teacher)
+            cards.append(_render_card(classifier.bundle, prediction, speed))
     return f'<div class="tl-cards">{"".join(cards)}</div>'
 
 
 def render_timing(comparison: Comparison) -> str:
     """Return what each step of the request cost, milliseconds, as a stacked bar with its legend."""
     steps = {"decode": comparison.decode_ms, "preprocess": comparison.preprocess_ms}
-    steps |= {
-        f"infer: {role}": prediction.infer_ms for role, prediction in comparison.predictions.items()
-    }
-    bar = "".join(
-        f'<i data-step="{escape(name)}" style="flex-grow:{ms:.3f}"></i>' for name, ms in steps.items()
-    )
+    steps |= {f"infer, {role}": one.infer_ms for role, one in comparison.predictions.items()}
+    bar = "".join(f'<i data-step="{name}" style="flex-grow:{ms:.3f}"></i>' for name, ms in steps.items())
     legend = "".join(
-        f'<li data-step="{escape(name)}"><span>{escape(name)}</span> <b>{_format_ms(ms)}</b></li>'
+        f'<li data-step="{name}"><span>{name}</span><b>{_format_ms(ms)}</b></li>'
         for name, ms in steps.items()
     )
     return (
-        '<section class="tl-timing" aria-label="Time of each step">'
-        f"<h2>Where the time went <b>{_format_ms(comparison.total_ms)} in all</b></h2>"
+        '<section class="tl-panel tl-timing">'
+        f"<h2>Where the time went <span>{_format_ms(comparison.total_ms)} in all</span></h2>"
         f'<div class="tl-stack" aria-hidden="true">{bar}</div><ul>{legend}</ul></section>'
     )
 
 
 def render_empty(classifiers: Mapping[str, Classifier], sentence: str) -> str:
     """Return the state before any result: what will come, and the three networks with blank bars."""
-    cards = "".join(_render_blank(classifier.bundle, "") for classifier in classifiers.values())
-    return f'<p class="tl-verdict tl-quiet">{escape(sentence)}</p><div class="tl-cards">{cards}</div>'
+    return f'<p class="tl-verdict tl-quiet">{escape(sentence)}</p>{_render_blanks(classifiers)}'
 
 
-def render_problem(sentence: str) -> str:
+def render_problem(classifiers: Mapping[str, Classifier], sentence: str) -> str:
     """Return a sentence about what went wrong, where the result would have been."""
-    return f'<p class="tl-problem" role="alert">{escape(sentence)}</p>'
+    return f'<p class="tl-verdict tl-problem" role="alert">{escape(sentence)}</p>{_render_blanks(classifiers)}'
 
 
 def _render_card(bundle: Bundle, prediction: Prediction, speed: str) -> str:
     winner = prediction.label
-    share = _format_share(prediction.confidences[winner])
     rows = "".join(
         _render_row(label, value, wins=label == winner)
         for label, value in prediction.confidences.items()
     )
     return (
-        f'<article class="tl-card" data-role="{bundle.role}" data-class="{escape(winner)}">{_render_head(bundle)}'
-        f'<p class="tl-winner"><strong>{escape(winner)}</strong> <span>{share}</span></p>'
+        f'<article class="tl-card" data-role="{bundle.role}" data-class="{escape(winner)}">'
+        f"{_render_head(bundle)}"
+        f'<p class="tl-winner"><strong>{escape(winner)}</strong>'
+        f"<span>{_format_share(prediction.confidences[winner])}</span></p>"
         f'<ul class="tl-bars" aria-label="Probability of each class">{rows}</ul>'
-        f'<p class="tl-speed"><b>{_format_ms(prediction.infer_ms)}</b> <span>{speed}</span></p></article>'
+        f'<p class="tl-speed"><b>{_format_ms(prediction.infer_ms)}</b><span>{speed}</span></p></article>'
     )
+
+
+def _render_blanks(classifiers: Mapping[str, Classifier]) -> str:
+    cards = "".join(_render_blank(classifier.bundle, "waiting") for classifier in classifiers.values())
+    return f'<div class="tl-cards">{cards}</div>'
 
 
 def _render_blank(bundle: Bundle, mark: str) -> str:
     rows = "".join(_render_row(label, None, wins=False) for label in bundle.labels)
     return (
         f'<article class="tl-card tl-blank" data-role="{bundle.role}">{_render_head(bundle)}'
-        f'<p class="tl-winner"><strong>–</strong> <span>{escape(mark)}</span></p>'
+        f'<p class="tl-winner"><strong>{mark}</strong></p>'
         f'<ul class="tl-bars" aria-label="The classes">{rows}</ul>'
-        '<p class="tl-speed"><b>– ms</b></p></article>'
+        '<p class="tl-speed"><b>&ndash;</b></p></article>'
     )
 
 
@@ -154,21 +153,22 @@ def _render_row(label: str, value: float | None, *, wins: bool) -> str:
 def _compare_speed(role: str, prediction: Prediction, teacher: Prediction | None) -> str:
     """Return how many times the teacher's speed this is, in words."""
     if role == "teacher":
-        return "the pace to beat"
+        return "the reference"
     if teacher is None:
         return ""
     ratio = teacher.infer_ms / max(prediction.infer_ms, 1e-6)
-    return f"{ratio:.1f}× the teacher’s speed"
+    return f"{ratio:.1f}&times; the teacher&rsquo;s speed"
 
 
 def _format_share(value: float) -> str:
     """Return a percentage that says 0 or 100 only where that is exact."""
-    if 0 < value < 0.005:
-        return "<1%".replace("<", "&lt;")
-    if 0.995 <= value < 1:
+    if 0 < value < LEAST_SHARE:
+        return "&lt;1%"
+    if 1 - LEAST_SHARE <= value < 1:
         return "&gt;99%"
     return f"{value:.0%}"
 
 
 def _format_ms(ms: float) -> str:
-    return f"{ms:.1f} ms" if ms < 100 else f"{ms:.0f} ms"
+    """Return milliseconds with about three digits."""
+    return f"{ms:.2f} ms" if ms < 1 else f"{ms:.1f} ms" if ms < 100 else f"{ms:.0f} ms"

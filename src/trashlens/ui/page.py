@@ -24,23 +24,25 @@ CLEAN_EVERY_S, KEEP_S = 600, 1800
 
 HEADER = """
 <header class="tl-header">
-<svg viewBox="0 0 40 40" width="40" height="40" aria-hidden="true"><circle cx="17" cy="17" r="12" fill="none"
-stroke="currentColor" stroke-width="4" stroke-dasharray="21.1 4" stroke-linecap="butt"/><path d="M27 27 36 36"
-stroke="currentColor" stroke-width="5" stroke-linecap="round"/></svg>
-<div><h1>Trashlens</h1><p>Three neural networks look at your photo of waste and say which of six classes it
-is, side by side, each with its time.</p></div></header>
+<svg viewBox="0 0 40 40" width="44" height="44" aria-hidden="true" fill="none" stroke="currentColor">
+<circle cx="17" cy="17" r="12" stroke-width="4.5" stroke-dasharray="21.13 4" stroke-dashoffset="-5"/>
+<path d="M27.5 27.5 36 36" stroke-width="5.5" stroke-linecap="round"/></svg>
+<div><h1>Trashlens</h1>
+<p>Three neural networks say which of six classes of waste is in your photo, each with its time.</p></div>
+</header>
 """
 FOOTER = """
-<footer class="tl-footer"><p>The results are guesses of neural networks. Photos are deleted from the server within
-the hour.</p></footer>
+<footer class="tl-footer"><p>Neural networks guess, and sometimes wrongly. Photos are deleted from the server
+within the hour.</p></footer>
 """
 
 
 def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
     """Return the page, ready to launch, for the given classifiers by role."""
-    with gr.Blocks(
+    page = gr.Blocks(
         title="Trashlens", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_S), fill_width=True
-    ) as page:
+    )
+    with page:
         gr.HTML(HEADER, apply_default_css=False)
         cameras: dict[str, gr.Image] = {}
         tabs: dict[str, gr.Tab] = {}
@@ -68,6 +70,8 @@ def launch_options() -> dict[str, Any]:
         "css_paths": Path(__file__).with_name("style.css"),
         "max_file_size": ImageLimits().max_bytes,
         "footer_links": [],
+        # Gradio's word for starting the stream is "Record", and nothing is recorded.
+        "i18n": gr.I18n(en={"audio.record": "Start"}),
         "ssr_mode": False,
         "share": False,
     }

@@ -8,7 +8,7 @@ import gradio as gr
 from trashlens.classifier import Classifier, compare
 from trashlens.errors import TrashlensError
 from trashlens.ui.advice import render_advice
-from trashlens.ui.camera import PhotoInput, camera_options
+from trashlens.ui.camera import build_photo_input
 from trashlens.ui.cards import (
     render_cards,
     render_empty,
@@ -26,20 +26,15 @@ CONCURRENCY: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "photo"
 
 
 def build_photo_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
-    """Lay out the tab inside the current Blocks and return its photo input, whose camera the page releases."""
+    """Lay out the tab inside the current Blocks; return its photo input, whose camera the page releases."""
     with gr.Row(elem_classes="tl-columns"):
         with gr.Column(scale=4, min_width=280):
-            photo = PhotoInput(
+            photo = build_photo_input(
                 label="Photo",
-                show_label=False,
-                type="filepath",
-                image_mode=None,
                 sources=["upload", "clipboard", "webcam"],
-                webcam_options=camera_options(),
                 placeholder=PLACEHOLDER,
                 alt_text="The photo you sent",
-                buttons=[],
-                height=340,
+                height=410,
                 elem_id="photo",
             )
         with gr.Column(scale=9, min_width=320):
@@ -56,11 +51,11 @@ def build_photo_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
             comparison = compare(classifiers, source)
         except TrashlensError as error:
             # The sentence also takes the old result's place, since the toast goes away.
-            yield render_problem(str(error)), ""
+            yield render_problem(classifiers, str(error)), ""
             raise gr.Error(str(error), print_exception=False) from error
         yield (
-            render_verdict(comparison) + render_cards(classifiers, comparison),
-            render_advice(comparison) + render_timing(comparison),
+            f'<div role="status">{render_verdict(comparison)}</div>{render_cards(classifiers, comparison)}',
+            f'<div class="tl-details">{render_advice(comparison)}{render_timing(comparison)}</div>',
         )
 
     photo.change(
@@ -83,6 +78,6 @@ def _add_endpoint(classifiers: Mapping[str, Classifier]) -> None:
 
     # An event without a trigger is an endpoint; with components, unlike `gr.api`, Gradio checks that the
     # path lies among the uploads.
-    image = PhotoInput(label="image", type="filepath", image_mode=None, visible=False)
+    image = build_photo_input(label="image", visible=False)
     answer = gr.JSON(label="comparison", visible=False)
     gr.on([], classify, image, answer, api_name="classify", **CONCURRENCY)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from trashlens.classifier import Classifier, Comparison, compare
 from trashlens.errors import TrashlensError
-from trashlens.ui.camera import PhotoInput, camera_options
+from trashlens.ui.camera import build_photo_input
 from trashlens.ui.cards import render_cards, render_empty, render_problem, render_verdict
 
 __all__ = ["Pace", "build_webcam_tab"]
@@ -77,16 +77,11 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
     with gr.Row(elem_classes="tl-columns"):
         with gr.Column(scale=4, min_width=280):
             # Hidden until the tab is opened, like after it is left.
-            camera = PhotoInput(
+            camera = build_photo_input(
                 label="Camera",
-                show_label=False,
-                type="filepath",
-                image_mode=None,
                 sources=["webcam"],
                 streaming=True,
-                webcam_options=camera_options(),
-                buttons=[],
-                height=340,
+                height=320,
                 visible=False,
                 elem_id="camera",
             )
@@ -118,7 +113,7 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
             comparison = compare(chosen, frame)
         except TrashlensError as error:
             # No toast: a broken camera would send one with each frame.
-            return render_problem(str(error)), render_readout(None, 0), Pace()
+            return render_problem(classifiers, str(error)), render_readout(None, 0), Pace()
         after = before.add(time.perf_counter(), comparison)
         smooth = after.smooth(comparison)
         cards = render_verdict(smooth) + render_cards(classifiers, smooth)
@@ -141,11 +136,11 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
 
 def render_readout(frames_per_second: float | None, sent_ms: float) -> str:
     """Return the frame rate and a place for the latency, which the browser fills in."""
-    rate = "–" if frames_per_second is None else f"{frames_per_second:.0f}"
+    rate = "&ndash;" if frames_per_second is None else f"{frames_per_second:.0f}"
     return (
         '<dl class="tl-readout">'
         f'<div><dt>Frames per second</dt><dd id="rate">{rate}</dd></div>'
-        f'<div><dt>Latency</dt><dd id="latency" data-sent="{sent_ms}">–</dd></div></dl>'
-        '<p class="tl-note">Latency runs from the moment a frame leaves the camera picture in your browser '
-        "until its result is back on this page.</p>"
+        f'<div><dt>Latency</dt><dd id="latency" data-sent="{sent_ms}">&ndash;</dd></div></dl>'
+        '<p class="tl-note">Latency: from the moment your browser has a frame to send until its result is '
+        "back on this page. Both are averaged over the last moments.</p>"
     )
