@@ -1,0 +1,436 @@
+"""The page as visitors and scripts meet it: a real server, a real browser, no network."""
+
+import io
+import json
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import urllib.error
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import onnx
+import pytest
+from browser import (
+    ROOT,
+    TIMEOUT_MS,
+    app_environment,
+    call_classify,
+    call_with_path,
+    launch_chromium,
+    open_page,
+    serve,
+)
+from conftest import COLOURS, LABELS, coloured_photo, toy_bundle, toy_model
+from gradio_client import Client, handle_file
+from onnx import helper, numpy_helper
+from PIL import Image, ImageOps
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from trashlens.bundle import ROLES
+
+expect.set_options(timeout=TIMEOUT_MS)
+
+
+def encode(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    """Return the image as the bytes of a file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def look_at_upper_half(model: bytes) -> bytes:
+    """Return the toy graph so changed that it sees only the upper half, and can tell up from down."""
+    graph = onnx.load_from_string(model)
+    graph.graph.node[0].input[0] = "upper"
+    for name, value in {"starts": 0, "ends": 16, "slice_axes": 2}.items():
+        graph.graph.initializer.append(numpy_helper.from_array(np.array([value]), name))
+    graph.graph.node.insert(
+        0, helper.make_node("Slice", ["images", "starts", "ends", "slice_axes"], ["upper"])
+    )
+    onnx.checker.check_model(graph)
+    return graph.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bundles that agree on every class, but that the baseline takes plastic for glass and back."""
+    folder = tmp_path_factory.mktemp("upper_half_models")
+    swapped = {**COLOURS, "glass": COLOURS["plastic"], "plastic": COLOURS["glass"]}
+    for role in ROLES:
+        model = toy_model(swapped if role == "baseline" else COLOURS)
+        toy_bundle(role, look_at_upper_half(model)).write(folder / role)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serve(models, tmp_path_factory.mktemp("server") / "errors.txt") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser whose camera shows cardboard for two seconds, then plastic, and so on."""
+    video = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    frames = [encode(coloured_photo(label, size=(640, 480))) for label in ("cardboard", "plastic")]
+    video.write_bytes(b"".join(frame * 60 for frame in frames))
+    with launch_chromium(video) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(chromium: Browser, url: str) -> Iterator[Page]:
+    with open_page(chromium, url) as (opened, _):
+        yield opened
+
+
+def send(page: Page, name: str, content: bytes) -> None:
+    """Choose a file for the Photo tab, whatever its name and content."""
+    file = {"name": name, "mimeType": "image/jpeg", "buffer": content}
+    page.locator("#photo input[type=file]").set_input_files(file)
+
+
+def winner(page: Page, role: str, tab: str = "photo") -> Locator:
+    return page.locator(f"#{tab}-results [data-role={role}] .tl-winner strong")
+
+
+def start_webcam(page: Page) -> None:
+    page.get_by_role("tab", name="Webcam").click()
+    page.locator("#camera [title='grant webcam access'] button").click()
+    page.locator("#camera button.capture-button").click()
+
+
+def track_states(page: Page) -> list[str]:
+    states: list[str] = page.evaluate("window.tracks.map((track) => track.readyState)")
+    return states
+
+
+# The Photo tab
+
+
+def test_a_photo_gets_three_labels_times_and_advice(page: Page) -> None:
+    expect(page.locator("#photo-results")).to_contain_text("Send a photo")
+    send(page, "box.jpg", encode(coloured_photo("cardboard")))
+    for role in ROLES:
+        card = page.locator(f"#photo-results [data-role={role}]")
+        expect(winner(page, role)).to_have_text("cardboard")
+        expect(card.locator(".tl-bars li")).to_have_count(6)
+        expect(card.locator(".tl-speed")).to_contain_text(re.compile(r"\d ms"))
+        expect(card).to_contain_text(f"toy_{role} · 24 parameters")
+    speed = page.locator("#photo-results [data-role=student] .tl-speed")
+    expect(speed).to_contain_text(re.compile(r"\d× the teacher’s speed"))
+    expect(page.locator(".tl-verdict[data-agreed=true]").first).to_have_text(
+        "All three networks say cardboard."
+    )
+    details = page.locator("#photo-details")
+    expect(details).to_contain_text("Flatten it")
+    expect(details).to_contain_text("Rules differ locally")
+    for step in ("decode", "preprocess", "infer, teacher", "infer, baseline", "infer, student"):
+        expect(details.locator(f"li[data-step='{step}']")).to_contain_text(" ms")
+
+
+def test_disagreement_is_said_with_advice_for_both_classes(page: Page) -> None:
+    send(page, "bottle.jpg", encode(coloured_photo("plastic")))
+    expect(page.locator("#photo-results .tl-verdict")).to_have_text(
+        "The networks disagree: the teacher and the student say plastic and the baseline says glass."
+    )
+    advice = page.locator("#photo-details .tl-advice article")
+    expect(advice).to_have_count(2)
+    expect(advice.nth(0)).to_contain_text("If it is plastic as the teacher and the student say")
+    expect(advice.nth(1)).to_contain_text("If it is glass as the baseline says")
+
+
+def rotated_photo(orientation: int) -> bytes:
+    """Return a photo that is metal above paper only once its EXIF rotation is applied.
+
+    Upside down it would be paper, and lying on its side the mean of both, which is nearest to cardboard.
+    """
+    upright = Image.new("RGB", (240, 320), COLOURS["paper"])
+    upright.paste(COLOURS["metal"], (0, 0, 240, 160))
+    back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = upright.transpose(back[orientation])
+    photo = encode(stored, exif=exif)
+    assert ImageOps.exif_transpose(Image.open(io.BytesIO(photo))).getpixel((120, 40)) == COLOURS["metal"]
+    return photo
+
+
+def animation() -> bytes:
+    first, second = (coloured_photo(label, noise=0) for label in ("cardboard", "metal"))
+    return encode(first, "GIF", save_all=True, append_images=[second], duration=100, loop=0)
+
+
+PHOTOS: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    "portrait": ("a.jpg", lambda: encode(coloured_photo("trash", size=(300, 600))), "trash"),
+    "landscape": ("a.jpg", lambda: encode(coloured_photo("trash", size=(600, 300))), "trash"),
+    "upside down": ("a.jpg", lambda: rotated_photo(3), "metal"),
+    "turned right": ("a.jpg", lambda: rotated_photo(6), "metal"),
+    "turned left": ("a.jpg", lambda: rotated_photo(8), "metal"),
+    "transparent": (
+        "a.png",
+        lambda: encode(Image.new("RGBA", (90, 90), (60, 80, 220, 0)), "PNG"),
+        "paper",
+    ),
+    "greyscale": ("a.jpg", lambda: encode(Image.new("L", (90, 90), 60)), "metal"),
+    "cmyk": ("a.jpg", lambda: encode(coloured_photo("cardboard").convert("CMYK")), "cardboard"),
+    "animation": ("a.gif", animation, "cardboard"),
+}
+
+
+@pytest.mark.parametrize("case", PHOTOS)
+def test_every_kind_of_photo_works(page: Page, case: str) -> None:
+    name, build, label = PHOTOS[case]
+    send(page, name, build())
+    expect(winner(page, "teacher")).to_have_text(label)
+
+
+def bomb() -> bytes:
+    """Return a PNG of a few hundred bytes that claims 900 megapixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(100_000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def cut_photo() -> bytes:
+    photo = encode(coloured_photo("glass"))
+    return photo[: len(photo) // 2]
+
+
+BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    "text": ("notes.jpg", lambda: b"not a photo", "This is not an image that can be read."),
+    "cut": ("cut.jpg", cut_photo, "The image is damaged or cut off."),
+    "empty": ("empty.jpg", lambda: b"", "The file is empty."),
+    "bomb": ("bomb.png", bomb, "megapixels; the limit is"),
+    "svg": ("drawing.svg", lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "This is not an image"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_gets_its_sentence_and_the_next_photo_its_answer(page: Page, case: str) -> None:
+    name, build, sentence = BAD[case]
+    send(page, "good.jpg", encode(coloured_photo("metal")))
+    expect(winner(page, "teacher")).to_have_text("metal")
+    send(page, name, build())
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text(sentence)
+    expect(page.locator("#photo-results [role=alert]")).to_contain_text(sentence)
+    expect(winner(page, "teacher")).to_have_text("waiting")
+    expect(page.locator("#photo-details .tl-advice")).to_have_count(0)
+    send(page, "good.jpg", encode(coloured_photo("trash")))
+    expect(winner(page, "teacher")).to_have_text("trash")
+
+
+def test_a_file_over_the_limit_gets_a_sentence(page: Page, tmp_path: Path) -> None:
+    send(page, "good.jpg", encode(coloured_photo("metal")))
+    expect(winner(page, "teacher")).to_have_text("metal")
+    huge = tmp_path / "huge.jpg"
+    with huge.open("wb") as file:
+        file.truncate(31 * 2**20)
+    page.locator("#photo input[type=file]").set_input_files(huge)
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text("maximum allowed size of 30")
+    expect(winner(page, "teacher")).to_have_text("waiting")
+    send(page, "good.jpg", encode(coloured_photo("trash")))
+    expect(winner(page, "teacher")).to_have_text("trash")
+
+
+def test_taking_the_photo_away_takes_the_result_away(page: Page) -> None:
+    send(page, "box.jpg", encode(coloured_photo("cardboard")))
+    expect(winner(page, "teacher")).to_have_text("cardboard")
+    page.get_by_label("Remove Image").click()
+    expect(winner(page, "teacher")).to_have_text("waiting")
+    expect(page.locator("#photo-details .tl-advice")).to_have_count(0)
+
+
+def test_a_snapshot_is_classified_and_its_camera_released_with_the_tab(page: Page) -> None:
+    page.get_by_label("Capture from camera").click()
+    page.locator("#photo [title='grant webcam access'] button").click()
+    page.locator("#photo button.capture-button").click()
+    expect(winner(page, "teacher")).to_have_text(re.compile("cardboard|plastic"))
+    page.get_by_label("Remove Image").click()
+    page.locator("#photo [title='grant webcam access'] button").click()
+    page.locator("#photo button.capture-button").wait_for()
+    page.wait_for_function("window.tracks.at(-1).readyState === 'live'")
+    page.get_by_role("tab", name="Webcam").click()
+    page.wait_for_function("window.tracks.every((track) => track.readyState === 'ended')")
+
+
+# The Webcam tab
+
+
+def test_the_webcam_labels_follow_what_the_camera_sees(page: Page) -> None:
+    start_webcam(page)
+    for label in ("cardboard", "plastic", "cardboard"):
+        expect(winner(page, "teacher", "webcam")).to_have_text(label)
+    expect(page.locator("#rate")).to_have_text(re.compile(r"^\d+$"))
+    expect(page.locator("#latency")).to_have_text(re.compile(r"^\d+ ms$"))
+
+
+def test_leaving_the_webcam_tab_releases_the_camera(page: Page) -> None:
+    start_webcam(page)
+    expect(winner(page, "teacher", "webcam")).to_have_text(re.compile("cardboard|plastic"))
+    assert track_states(page) == ["live"]
+    page.get_by_role("tab", name="Photo").click()
+    page.wait_for_function("window.tracks.every((track) => track.readyState === 'ended')")
+    expect(page.locator("#photo input[type=file]")).to_have_count(1)
+    start_webcam(page)
+    page.wait_for_function("window.tracks.at(-1).readyState === 'live'")
+
+
+def test_only_the_chosen_networks_run(page: Page) -> None:
+    page.get_by_role("tab", name="Webcam").click()
+    page.get_by_label("baseline").uncheck()
+    start_webcam(page)
+    expect(page.locator("#webcam-results .tl-verdict")).to_contain_text("Both networks say")
+    expect(winner(page, "baseline", "webcam")).to_have_text("not running")
+    page.get_by_label("teacher").uncheck()
+    page.get_by_label("student").uncheck()
+    expect(page.locator("#webcam-results")).to_contain_text("Choose at least one network")
+    expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
+    page.get_by_label("student").check()
+    expect(page.locator("#webcam-results .tl-verdict")).to_contain_text("The student says")
+
+
+# The page as a whole
+
+
+def test_no_request_leaves_the_loopback(chromium: Browser, url: str) -> None:
+    with open_page(chromium, url) as (page, addresses):
+        send(page, "box.jpg", encode(coloured_photo("cardboard")))
+        expect(winner(page, "teacher")).to_have_text("cardboard")
+        start_webcam(page)
+        expect(winner(page, "teacher", "webcam")).to_have_text(re.compile("cardboard|plastic"))
+    hosts = {
+        urlparse(address).hostname for address in addresses if not address.startswith(("data:", "blob:"))
+    }
+    assert hosts == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling(chromium: Browser, url: str, scheme: str) -> None:
+    options = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    with open_page(chromium, url, **options) as (page, _):
+        send(page, "bottle.jpg", encode(coloured_photo("plastic")))
+        expect(winner(page, "teacher")).to_have_text("plastic")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        boxes = [page.locator(f"#photo-results [data-role={role}]").bounding_box() for role in ROLES]
+        assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+        page.get_by_role("tab", name="Webcam").click()
+        expect(page.locator("#webcam-results .tl-card")).to_have_count(3)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# The API
+
+
+def test_classify_answers_as_promised(url: str) -> None:
+    event, data = call_classify(url, "bottle.jpg", encode(coloured_photo("plastic")))
+    assert event == "complete"
+    (answer,) = data
+    assert set(answer) == {"decode_ms", "preprocess_ms", "results"}
+    assert min(answer["decode_ms"], answer["preprocess_ms"]) > 0
+    labels = {role: result["label"] for role, result in answer["results"].items()}
+    assert labels == {"teacher": "plastic", "baseline": "glass", "student": "plastic"}
+    for result in answer["results"].values():
+        assert set(result) == {"label", "confidences", "infer_ms"}
+        assert set(result["confidences"]) == set(LABELS)
+        assert sum(result["confidences"].values()) == pytest.approx(1)
+        assert result["infer_ms"] > 0
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_classify_says_what_is_wrong_and_answers_the_next_call(url: str, case: str) -> None:
+    name, build, sentence = BAD[case]
+    event, data = call_classify(url, name, build())
+    assert event == "error"
+    assert sentence in data["error"]
+    assert call_classify(url, "good.jpg", encode(coloured_photo("metal")))[0] == "complete"
+
+
+def test_the_api_refuses_a_file_over_the_limit_with_a_sentence(url: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        call_classify(url, "huge.jpg", bytes(31 * 2**20))
+    with refusal.value as answer:
+        assert answer.code == 413
+        assert "exceeded maximum allowed size" in answer.read().decode()
+
+
+def test_the_api_reads_no_file_of_the_server(url: str, tmp_path: Path) -> None:
+    private = tmp_path / "private.jpg"
+    private.write_bytes(encode(coloured_photo("metal")))
+    event, data = call_with_path(url, str(private))
+    assert event == "error"
+    assert "metal" not in json.dumps(data)
+
+
+def test_gradio_client_sees_classify_alone_and_can_call_it(url: str, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(encode(coloured_photo("metal")))
+    client = Client(url, verbose=False, download_files=False)
+    try:
+        assert list(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == [
+            "/classify"
+        ]
+        answer = client.predict(handle_file(photo), api_name="/classify")
+    finally:
+        client.close()
+    assert {result["label"] for result in answer["results"].values()} == {"metal"}
+
+
+def test_the_way_around_the_queue_is_closed(url: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        call_with_path(url, "anything", way="run")
+    with refusal.value as answer:
+        assert 400 <= answer.code < 500
+
+
+# Starting
+
+
+def run_app(models: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=app_environment(models),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_missing_bundle_ends_in_a_sentence(tmp_path: Path) -> None:
+    done = run_app(tmp_path)
+    assert done.returncode == 2
+    assert re.fullmatch(r"The bundle \S+teacher has no readable bundle.json\. .*\n", done.stderr)
+
+
+def test_a_damaged_bundle_ends_in_a_sentence(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path / "models")
+    with (tmp_path / "models" / "student" / "model.onnx").open("ab") as file:
+        file.write(b"!")
+    done = run_app(tmp_path / "models")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "student" in done.stderr
+
+
+def test_importing_the_page_loads_no_training_package_and_writes_nothing() -> None:
+    folder = ROOT / "src" / "trashlens" / "ui"
+    before = {path.name for path in folder.iterdir()} - {"__pycache__"}
+    script = "import sys, trashlens.ui.page; print(*(set(sys.modules) & {'torch', 'datasets', 'wandb'}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == ""
+    assert {path.name for path in folder.iterdir()} - {"__pycache__"} == before
