@@ -1,0 +1,172 @@
+"""The command line: `trashlens COMMAND`. Only the commands that train load the training wing."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+from trashlens.errors import ImageError, TrashlensError
+
+__all__ = ["main"]
+
+
+def predict_command(argv: Sequence[str]) -> int:
+    """Name the class of photos with all three networks."""
+    from trashlens.classifier import compare, load_classifiers
+    from trashlens.image import list_photos
+
+    parser = ArgumentParser(prog="trashlens predict", description=predict_command.__doc__)
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of photos")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line instead")
+    _add_models(parser)
+    options = parser.parse_args(argv)
+    classifiers = load_classifiers(options.models)
+    refused = 0
+    for given in options.photos:
+        photos = list_photos(given) if given.is_dir() else [given]
+        if not photos:
+            refused += 1
+            print(f"{given} holds no photos.", file=sys.stderr)
+        for photo in photos:
+            try:
+                comparison = compare(classifiers, photo)
+            except ImageError as error:
+                refused += 1
+                print(f"{photo}: {error}", file=sys.stderr)
+                continue
+            if options.json:
+                print(json.dumps({"path": str(photo), **comparison.to_json()}))
+            else:
+                answers = "   ".join(
+                    f"{role} {prediction.label} {max(prediction.confidences.values()):.0%} "
+                    f"({prediction.infer_ms:.1f} ms)"
+                    for role, prediction in comparison.predictions.items()
+                )
+                print(f"{photo}   {answers}")
+    return 2 if refused else 0
+
+
+def data_command(argv: Sequence[str]) -> int:
+    """Prepare TrashNet: check, clean, split and resize its photos."""
+    from trashlens.training.data import DataConfig, prepare_data
+
+    parser = ArgumentParser(prog="trashlens data", description=data_command.__doc__)
+    parser.add_class_arguments(DataConfig, as_group=False)
+    settings = parser.instantiate(parser.parse_args(argv))
+    config = DataConfig(**settings.as_dict())
+    record = prepare_data(config)
+    counts = ", ".join(f"{sum(by.values())} {split}" for split, by in record["photos"].items())
+    print(f"{config.processed}: {counts}; {len(record['dropped'])} with contradictory labels left out.")
+    if record["differ_from_manifest"]:
+        print(
+            f"{record['differ_from_manifest']:,} files differ in bytes from {record['manifest']}: this is "
+            "another encoding of the same photos. The split goes by name, so results stay comparable."
+        )
+    return 0
+
+
+def train_command(argv: Sequence[str]) -> int:
+    """Train by a recipe (a YAML file, or the name of one that comes with the package)."""
+    from trashlens.training.fit import fit
+    from trashlens.training.recipe import make_parser, parse_recipe, shipped_recipes
+
+    if not argv or argv[0].startswith("-"):
+        names = ", ".join(shipped_recipes())
+        parser = make_parser(
+            prog="trashlens train",
+            usage="trashlens train RECIPE [--setting=VALUE ...]",
+            description=f"{train_command.__doc__} Shipped: {names}. Interrupted runs continue.",
+        )
+        parser.print_help()
+        return 0 if "--help" in argv or "-h" in argv else 2
+    folder = fit(parse_recipe(argv[0], argv[1:]))
+    print(f"Checkpoint: {folder}")
+    return 0
+
+
+def export_command(argv: Sequence[str]) -> int:
+    """Turn a checkpoint into a bundle, if ONNX Runtime agrees with torch on real photos."""
+    from trashlens.training.export import ExportConfig, export_bundle
+
+    parser = ArgumentParser(prog="trashlens export", description=export_command.__doc__)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that training wrote")
+    _add_models(parser)
+    parser.add_class_arguments(ExportConfig, as_group=False)
+    settings = parser.instantiate(parser.parse_args(argv))
+    given = settings.as_dict()
+    checkpoint, models = given.pop("checkpoint"), given.pop("models")
+    folder = export_bundle(checkpoint, models, ExportConfig(**given))
+    print(f"Bundle: {folder}")
+    return 0
+
+
+def evaluate_command(argv: Sequence[str]) -> int:
+    """Measure the bundles on prepared photos, through the same calls that serve."""
+    from trashlens.training.report import evaluate_bundles, format_table
+
+    parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
+    _add_models(parser)
+    parser.add_argument("--photos", type=Path, default=Path("data/processed/test"), help="<class>/<photo>")
+    parser.add_argument("--write", action="store_true", help="keep the numbers in each bundle.json")
+    options = parser.parse_args(argv)
+    print(format_table(evaluate_bundles(options.models, options.photos, write=options.write)))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "predict": predict_command,
+    "data": data_command,
+    "train": train_command,
+    "export": export_command,
+    "evaluate": evaluate_command,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0, or 2 with one sentence on stderr when the input is bad."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("trashlens").setLevel(logging.INFO)
+    # Settings explain themselves by the docstrings beside them.
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] not in COMMANDS:
+        return _print_usage(arguments)
+    try:
+        return COMMANDS[arguments[0]](arguments[1:])
+    except TrashlensError as error:
+        print(f"trashlens {arguments[0]}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(
+            f"trashlens {arguments[0]} needs the train packages ({error.name} is missing): "
+            "pipenv sync --categories 'packages train'",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+
+
+def _add_models(parser: ArgumentParser) -> None:
+    default = Path(os.environ.get("TRASHLENS_MODELS", "models"))
+    parser.add_argument("--models", type=Path, default=default, help="folder of the three bundles")
+
+
+def _print_usage(arguments: Sequence[str]) -> int:
+    asked = bool(arguments) and arguments[0] in ("-h", "--help")
+    lines = ["usage: trashlens COMMAND [OPTIONS]", "", "commands:"]
+    lines += [f"  {name:<10}{command.__doc__}" for name, command in COMMANDS.items()]
+    lines += ["", "`trashlens COMMAND --help` explains a command's options."]
+    if arguments and not asked:
+        lines = [f"trashlens: there is no command {arguments[0]}.", "", *lines]
+    print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The wing that makes the bundles: data, networks, objectives, one loop, export. Needs the train packages."""

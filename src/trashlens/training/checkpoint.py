@@ -1,0 +1,123 @@
+"""Checkpoint: what training writes, `model.safetensors` and readable `checkpoint.json` beside it."""
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from trashlens.errors import TrainingError
+from trashlens.image import Preprocess
+from trashlens.training.networks import NetworkConfig, create_network
+
+__all__ = ["Checkpoint", "cpu_name", "describe_environment", "read_checkpoint", "replace_file", "write_checkpoint"]
+
+WEIGHTS_FILE = "model.safetensors"
+JSON_FILE = "checkpoint.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained network and what is known about its training."""
+
+    network: nn.Module
+    """In evaluation mode, on the CPU, float32."""
+    labels: tuple[str, ...]
+    """Class names in the order of the logits."""
+    preprocess: Preprocess
+    """How evaluation and serving make its input."""
+    record: Mapping[str, Any]
+    """checkpoint.json: recipe, labels, epoch, val, history, data, weights, environment, complete."""
+
+
+def write_checkpoint(folder: Path, network: nn.Module, record: Mapping[str, Any]) -> None:
+    """Write weights and record, each replaced in one step so that a kill leaves the old or the new."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Contiguous: channels_last tensors cannot be saved as they lie.
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    replace_file(folder / WEIGHTS_FILE, save(state))
+    write_record(folder, record)
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write checkpoint.json alone."""
+    replace_file(folder / JSON_FILE, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return checkpoint.json, or None where there is none."""
+    path = folder / JSON_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Rebuild the trained network in `folder`.
+
+    Raises:
+        TrainingError: there is no checkpoint, or it is damaged.
+    """
+    try:
+        record = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+        recipe = record["recipe"]
+        config = NetworkConfig(**{**recipe["network"], "weights": "none"})
+        network, _ = create_network(config, classes=len(record["labels"]))
+        network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        preprocess = Preprocess(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in recipe["preprocess"].items()}
+        )
+    except FileNotFoundError as error:
+        raise TrainingError(f"{folder} holds no checkpoint. Train one with `trashlens train`.") from error
+    except Exception as error:  # JSON, keys, shapes, safetensors header: all mean a damaged checkpoint
+        reason = str(error).splitlines()[0][:200]
+        raise TrainingError(f"The checkpoint {folder} is damaged ({reason}). Train it again.") from error
+    return Checkpoint(
+        network=network.eval(), labels=tuple(record["labels"]), preprocess=preprocess, record=record
+    )
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the whole old or the whole new content."""
+    staging = path.with_name(f".{path.name}.new")
+    staging.write_bytes(data)
+    os.replace(staging, path)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return what a run was made with: library versions, device and git commit; no path, no host name."""
+    packages = ("torch", "torchvision", "timm", "accelerate", "datasets")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in packages},
+        "device": device,
+        "commit": _git_commit(),
+    }
+
+
+def cpu_name() -> str:
+    """Return the processor's name and how many cores this process may use."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        return f"{names[0]}, {len(os.sched_getaffinity(0))} cores"
+    except (OSError, IndexError, AttributeError):
+        return platform.processor() or platform.machine()
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the code, marked when the working tree differs from it."""
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+        return result.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,172 @@
+"""From the source to split photos on disk: `processed/{train,val,test}/<class>/`."""
+
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+from sklearn.model_selection import train_test_split
+from tqdm import tqdm
+
+from trashlens.errors import DataError
+from trashlens.image import decode_image
+from trashlens.training.data.manifest import SPLITS, Photo, read_manifest, write_manifest
+from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
+
+__all__ = ["DataConfig", "prepare_data", "read_record"]
+
+OFFICIAL_MANIFEST = "trashnet-official.csv"
+RECORD_FILE = "data.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the photos come from and how they are split."""
+
+    source: str = "hub"
+    """`hub` (garythung/trashnet), or the path of dataset-resized.zip or of a folder with the six classes."""
+    revision: str = "main"
+    """Commit, tag or branch of the Hub dataset; what it resolved to is recorded."""
+    folder: Path = Path("data")
+    """Holds the committed manifests; the photos are written to `processed` below it."""
+    split: Literal["official", "random"] = "official"
+    """The dataset's own lists, or 80/10/10 stratified by class."""
+    seed: int = 0
+    """Seed of the random split."""
+    short_side_px: int = 256
+    """Shorter side of the photos written for training, pixels."""
+
+    def __post_init__(self) -> None:
+        if self.short_side_px < 32:
+            raise ValueError("short_side_px must be at least 32.")
+
+    @property
+    def processed(self) -> Path:
+        """Folder of the prepared photos: `{train,val,test}/<class>/`."""
+        return self.folder / "processed"
+
+
+def prepare_data(config: DataConfig) -> dict[str, Any]:
+    """Write the split photos to `config.processed` and return the record kept beside them.
+
+    The record (`data.json`) holds source, revision, split, the hash of the manifest, the photos by split
+    and class, the dropped paths, and how many files differ in bytes from the manifest (a re-encoded copy
+    of TrashNet has the same photos under the same names with other bytes). An earlier result stays in
+    place until the new one is complete.
+
+    Raises:
+        DataError: the source is missing, damaged or not TrashNet; nothing is written.
+    """
+    files, commit = read_source(config.source, config.revision)
+    dropped = contradictory_twins(files)
+    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items() if path not in dropped}
+    photos, manifest = _split(config, hashes)
+    record = {
+        "dataset": HUB_DATASET,
+        "source": "hub" if config.source == "hub" else Path(config.source).name,
+        "revision": commit,
+        "split": config.split,
+        "seed": config.seed if config.split == "random" else None,
+        "short_side_px": config.short_side_px,
+        "manifest": manifest.name,
+        "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        "content_sha256": _content_hash(hashes),
+        "differ_from_manifest": sum(hashes[photo.path] != photo.sha256 for photo in photos),
+        "photos": {
+            split: dict(sorted(Counter(photo.label for photo in photos if photo.split == split).items()))
+            for split in SPLITS
+        },
+        "dropped": sorted(dropped),
+    }
+    with _replacing(config.processed) as staging:
+        _write_photos(photos, files, staging, config.short_side_px)
+        (staging / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def read_record(config: DataConfig) -> dict[str, Any]:
+    """Return what `prepare_data` recorded about the photos in `config.processed`.
+
+    Raises:
+        DataError: nothing has been prepared there.
+    """
+    try:
+        record: dict[str, Any] = json.loads((config.processed / RECORD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{config.processed} holds no prepared photos. Run `trashlens data` first.") from error
+    return record
+
+
+def _content_hash(hashes: Mapping[str, str]) -> str:
+    """Return one SHA-256 over every photo's path and hash: names exactly what was trained on."""
+    lines = "".join(f"{path},{hashes[path]}\n" for path in sorted(hashes))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _split(config: DataConfig, hashes: Mapping[str, str]) -> tuple[list[Photo], Path]:
+    """Return every photo with its split, and the manifest that says so."""
+    if config.split == "official":
+        manifest = config.folder / OFFICIAL_MANIFEST
+        photos = read_manifest(manifest)
+        unknown = {photo.path for photo in photos} ^ set(hashes)
+        if unknown:
+            raise DataError(
+                f"{len(unknown)} photos differ between the source and {manifest}, first {min(unknown)}. "
+                "The official split needs TrashNet's own file names."
+            )
+        return photos, manifest
+    paths = sorted(hashes)
+    labels = [path.split("/")[0] for path in paths]
+    train, rest, _, rest_labels = train_test_split(
+        paths, labels, train_size=0.8, stratify=labels, random_state=config.seed
+    )
+    val, test = train_test_split(rest, train_size=0.5, stratify=rest_labels, random_state=config.seed)
+    photos = [
+        Photo(path=path, label=path.split("/")[0], split=split, sha256=hashes[path])
+        for split, members in zip(SPLITS, (train, val, test), strict=True)
+        for path in members
+    ]
+    manifest = config.folder / f"trashnet-random-{config.seed}.csv"
+    write_manifest(manifest, photos)
+    return photos, manifest
+
+
+def _write_photos(photos: list[Photo], files: Mapping[str, bytes], folder: Path, short_side_px: int) -> None:
+    for split in SPLITS:
+        for label in LABELS:
+            (folder / split / label).mkdir(parents=True)
+
+    def write(photo: Photo) -> None:
+        image = decode_image(files[photo.path])
+        scale = short_side_px / min(image.size)
+        size = (round(image.width * scale), round(image.height * scale))
+        buffer = io.BytesIO()
+        # Quality 95 without chroma subsampling: the second compression costs the networks nothing measurable.
+        image.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95, subsampling=0)
+        (folder / photo.split / photo.path).write_bytes(buffer.getvalue())
+
+    with ThreadPoolExecutor() as pool:
+        list(tqdm(pool.map(write, photos), "photos", total=len(photos), unit="photo"))
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Give a new folder to fill, and put it in `folder`'s place only if nothing failed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        staging.chmod(0o755)
+        yield staging
+        shutil.rmtree(folder, ignore_errors=True)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

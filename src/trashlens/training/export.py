@@ -1,0 +1,172 @@
+"""Checkpoint -> bundle, through a gate: ONNX Runtime must agree with torch on real photos."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from torch import nn
+
+from trashlens.bundle import Bundle
+from trashlens.classifier import Classifier
+from trashlens.errors import ExportError
+from trashlens.training.checkpoint import Checkpoint, read_checkpoint
+from trashlens.training.data import read_photos
+from trashlens.training.evaluate import score
+
+__all__ = ["ExportConfig", "export_bundle", "fit_temperature", "to_onnx"]
+
+BATCHES = (1, 8)
+"""Batch sizes at which both runtimes are compared."""
+HALF_MIN_VALUES = 1024
+"""Tensors with fewer values stay float32: they weigh nothing."""
+TOLERANCE = {"float32": 1e-3, "float16": 5e-2}
+"""Largest difference of a logit that passes, by storage of the weights; logits span about ±10."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """How a checkpoint becomes a bundle."""
+
+    weights: Literal["float32", "float16"] = "float32"
+    """How the graph stores its weights. float16 halves the file; arithmetic stays float32."""
+    photos: Path = Path("data/processed/val")
+    """Prepared photos, `<class>/<file>`, on which parity is checked and the temperature is fitted."""
+
+
+def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfig()) -> Path:
+    """Export the checkpoint in `folder` to `models/<role>` and return that folder.
+
+    Raises:
+        TrainingError: there is no whole checkpoint.
+        DataError: there are no prepared photos.
+        ExportError: torch and ONNX Runtime disagree; an earlier bundle stays in place.
+    """
+    checkpoint = read_checkpoint(folder)
+    recipe = checkpoint.record["recipe"]
+    images, labels = read_photos(config.photos, checkpoint.labels, checkpoint.preprocess)
+    bundle = Bundle(
+        role=recipe["role"],
+        architecture=recipe["network"]["name"],
+        labels=checkpoint.labels,
+        preprocess=checkpoint.preprocess,
+        model=to_onnx(checkpoint.network, size_px=checkpoint.preprocess.size_px, weights=config.weights),
+        parameters=sum(parameter.numel() for parameter in checkpoint.network.parameters()),
+        weights=config.weights,
+    )
+    logits, difference = _check_parity(checkpoint.network, bundle, images)
+    temperature = fit_temperature(logits, labels)
+    logger.info("Largest logit difference %.1e on %d photos; T %.3f.", difference, len(images), temperature)
+    val = score(labels, softmax(logits.astype(np.float64) / temperature, axis=1), classes=bundle.labels)
+    parity = {"max_logit_difference": difference, "photos": len(images), "batches": BATCHES}
+    final = Bundle(
+        **{
+            **bundle.__dict__,
+            "temperature": temperature,
+            "metrics": {"val": val, "parity": parity},
+            "provenance": _provenance(checkpoint),
+        }
+    )
+    final.write(models / final.role)
+    return models / final.role
+
+
+def to_onnx(network: nn.Module, *, size_px: int, weights: str = "float32") -> bytes:
+    """Return the network as an ONNX graph, `images` float32 [B, 3, size_px, size_px] -> `logits`."""
+    example = torch.zeros(2, 3, size_px, size_px)
+    program = torch.onnx.export(
+        network.eval(),
+        (example,),
+        dynamo=True,
+        external_data=False,
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    _strip_traces(model)
+    if weights == "float16":
+        _store_as_half(model.graph)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
+    """Return the T > 0 that minimises the negative log likelihood of logits / T (Guo et al. 2017).
+
+    `logits` is [N, classes], `labels` [N]; T is sought in 0.05..20.
+    """
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(logits.astype(np.float64) / np.exp(log_temperature), axis=1)
+        return -float(scaled[np.arange(len(labels)), labels].mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+@torch.inference_mode()
+def _check_parity(
+    network: nn.Module, bundle: Bundle, images: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], float]:
+    """Return the graph's logits [N, classes] and their largest difference from torch's, over all batches."""
+    expected = np.concatenate(
+        [network(torch.from_numpy(images[i : i + 32])).numpy() for i in range(0, len(images), 32)]
+    )
+    classifier = Classifier(bundle)
+    differences = []
+    for batch in BATCHES:
+        parts = [classifier.infer(images[i : i + batch]) for i in range(0, len(images), batch)]
+        logits = np.concatenate(parts)
+        differences.append(float(np.abs(logits - expected).max()))
+    allowed = TOLERANCE[bundle.weights]
+    if not max(differences) <= allowed:
+        raise ExportError(
+            f"torch and ONNX Runtime differ by {max(differences):.2g} in a logit on {len(images)} photos; "
+            f"{allowed:.2g} is allowed with {bundle.weights} weights. No bundle was written."
+        )
+    return logits, max(differences)
+
+
+def _strip_traces(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes about the machine it ran on: paths and stack traces."""
+    del model.metadata_props[:]
+    model.doc_string = model.graph.doc_string = ""
+    del model.graph.metadata_props[:]
+    graph = model.graph
+    for part in (*graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
+
+
+def _store_as_half(graph: onnx.GraphProto) -> None:
+    """Keep large weights as float16 behind a Cast, which ONNX Runtime folds away when it loads the graph."""
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < HALF_MIN_VALUES:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *nodes])
+
+
+def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what the bundle was made from."""
+    record = checkpoint.record
+    keys = ("recipe", "data", "weights", "environment", "epoch")
+    return {key: record[key] for key in keys} | {"epochs_run": len(record["history"])}

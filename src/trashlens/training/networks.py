@@ -1,0 +1,145 @@
+"""Create a timm network, load weights into it (whole or in part), start its head from a linear probe."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import timm
+import torch
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from trashlens.errors import RecipeError
+
+__all__ = ["LoadReport", "NetworkConfig", "create_network", "fit_head"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Which network, and what it starts from."""
+
+    name: str
+    """timm's name, for instance `resnet50` or `mobilenetv2_100`."""
+    weights: str = "hub"
+    """`hub` (timm's default weights), `none`, or the path of a safetensors file; a partial file is allowed."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Passed to the network's constructor, for instance `layers: [3, 4, 6]`."""
+    rename: dict[str, str] = field(default_factory=dict)
+    """Prefixes of the file's tensor names and what they are called in the network."""
+    head: Literal["probe", "random"] = "probe"
+    """Start the head from a linear probe on the frozen features (Kumar et al. 2022), or at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadReport:
+    """What a weights file gave to a network; lists of tensor names."""
+
+    source: str
+    """`hub`, `none` or the file's name."""
+    loaded: int = 0
+    """Number of tensors taken from the file."""
+    missing: tuple[str, ...] = ()
+    """In the network, not in the file: left at their initial values."""
+    unused: tuple[str, ...] = ()
+    """In the file, not in the network, or of another shape."""
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        if self.source in ("hub", "none"):
+            return f"weights: {self.source}"
+        named = ", ".join(self.missing[:4]) + (", …" if len(self.missing) > 4 else "")
+        missing = f"; {len(self.missing)} start fresh ({named})" if self.missing else ""
+        unused = f"; {len(self.unused)} of the file are not used" if self.unused else ""
+        return f"weights: {self.loaded} tensors from {self.source}{missing}{unused}"
+
+
+def create_network(config: NetworkConfig, *, classes: int) -> tuple[nn.Module, LoadReport]:
+    """Return the network, float32 [B, 3, H, W] -> logits [B, classes], and what its weights came from.
+
+    Raises:
+        RecipeError: timm does not know the network, or the weights cannot be read or fetched.
+    """
+    if not timm.is_model(config.name):
+        close = ", ".join(timm.list_models(f"*{config.name.split('_')[0]}*")[:5]) or "none similar"
+        raise RecipeError(f"timm has no network {config.name!r} (it has: {close}).")
+    try:
+        network: nn.Module = timm.create_model(
+            config.name, pretrained=config.weights == "hub", num_classes=classes, **config.arguments
+        )
+    except Exception as error:  # offline, no such weights, bad arguments: the sentence names all three
+        raise RecipeError(
+            f"{config.name} could not be created with weights {config.weights!r} and arguments "
+            f"{config.arguments} ({type(error).__name__}: {str(error).splitlines()[0][:200]}). "
+            "Without a connection give a local file with --network.weights, or `none`."
+        ) from error
+    if config.weights in ("hub", "none"):
+        return network, LoadReport(source=config.weights)
+    return network, _load_weights(network, Path(config.weights), config.rename)
+
+
+@torch.inference_mode()
+def fit_head(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, device: torch.device | str = "cpu"
+) -> float:
+    """Set the network's linear head to a logistic regression on its frozen features.
+
+    Fine-tuning from there keeps the pretrained features (LP-FT, Kumar et al. 2022), and it is the only way
+    to start where pooled features are tiny: the regression sees them standardised, and the scaling is then
+    folded into the head's weights. Returns the accuracy on the batches it was fitted on.
+    """
+    network = network.to(device).eval()
+    features, labels = [], []
+    for images, targets in batches:
+        pooled = network.forward_head(network.forward_features(images.to(device)), pre_logits=True)
+        features.append(pooled.flatten(1).float().cpu().numpy())
+        labels.append(targets.cpu().numpy())
+    x, y = np.concatenate(features), np.concatenate(labels)
+    probe = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.01, max_iter=500, class_weight="balanced")
+    )
+    probe.fit(x, y)
+    scaler, regression = probe[0], probe[1]
+    weight = regression.coef_ / scaler.scale_
+    bias = regression.intercept_ - weight @ scaler.mean_
+    head = network.get_classifier()
+    # Some heads are 1×1 convolutions: the same numbers in another shape.
+    head.weight.copy_(torch.from_numpy(weight).float().view_as(head.weight))
+    head.bias.copy_(torch.from_numpy(bias).float())
+    return float(probe.score(x, y))
+
+
+def _load_weights(network: nn.Module, path: Path, rename: Mapping[str, str]) -> LoadReport:
+    """Copy the tensors that fit, by name and shape, and report the rest."""
+    try:
+        tensors = load_file(path)
+    except Exception as error:
+        raise RecipeError(
+            f"The weights {path} cannot be read ({type(error).__name__}). Give a safetensors file."
+        ) from error
+    for old, new in rename.items():
+        tensors = {
+            new + name.removeprefix(old) if name.startswith(f"{old}.") else name: tensor
+            for name, tensor in tensors.items()
+        }
+    state = network.state_dict()
+    fitting = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in state and state[name].shape == tensor.shape
+    }
+    if not fitting:
+        raise RecipeError(f"No tensor of {path} fits the network; is it of another architecture?")
+    network.load_state_dict(fitting, strict=False)
+    # Batch counters only matter for cumulative averages, which no network here uses.
+    missing = [name for name in state if name not in fitting and not name.endswith("num_batches_tracked")]
+    return LoadReport(
+        source=path.name,
+        loaded=len(fitting),
+        missing=tuple(missing),
+        unused=tuple(name for name in tensors if name not in fitting),
+    )

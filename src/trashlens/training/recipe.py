@@ -1,0 +1,129 @@
+"""A recipe: the YAML file that fully determines one training run, as typed dataclasses."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from trashlens.errors import RecipeError
+from trashlens.image import Preprocess
+from trashlens.training.data import AugmentConfig, DataConfig, LoaderConfig
+from trashlens.training.networks import NetworkConfig
+from trashlens.training.objectives import ObjectiveConfig
+
+__all__ = ["Recipe", "ScheduleConfig", "find_recipe", "make_parser", "parse_recipe", "shipped_recipes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """AdamW under one cycle: linear warm-up, then cosine to zero."""
+
+    epochs: int = 20
+    """Passes over the training photos."""
+    learning_rate: float = 2.5e-4
+    """Peak. 1e-3 on all layers destroys pretrained features."""
+    weight_decay: float = 0.05
+    """Decoupled; not applied to biases and norms."""
+    warmup: float = 0.1
+    """Share of the steps that the rate rises."""
+    max_grad_norm: float = 1.0
+    """Gradients are clipped to this norm; 0 for never."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError("schedule.epochs must be at least 1.")
+        if not self.learning_rate > 0:
+            raise ValueError("schedule.learning_rate must be positive.")
+        if not 0 < self.warmup < 1:
+            raise ValueError("schedule.warmup must lie in (0, 1).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that determines a training run."""
+
+    role: Literal["teacher", "baseline", "student"]
+    """The part the network will play."""
+    network: NetworkConfig
+    """Which network, and what it starts from."""
+    output: Path
+    """Folder of the checkpoint and, until the run is complete, of the state to resume from."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Where the photos come from and how they are split."""
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    """How evaluation and serving turn a photo into the network's input."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """What happens to training photos on top."""
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
+    """How photos are grouped into batches."""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """What training minimises."""
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """Optimiser and learning rate over time."""
+    precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    """Arithmetic of forward and backward; `auto` takes bf16 or fp16 where the hardware is faster with it."""
+    seed: int = 0
+    """Determines initial weights, order and augmentation."""
+
+    def __post_init__(self) -> None:
+        if (self.role == "student") != (self.objective.distill is not None):
+            raise ValueError("A student, and only a student, needs objective.distill.teacher.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recipe as plain values; files and folders by name only, so that it fits any machine."""
+        record = dataclasses.asdict(
+            self, dict_factory=lambda items: {k: v.name if isinstance(v, Path) else v for k, v in items}
+        )
+        for section, key in (("network", "weights"), ("data", "source")):
+            record[section][key] = Path(record[section][key]).name
+        return record
+
+
+def shipped_recipes() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    folder = resources.files("trashlens.training") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def find_recipe(name: str) -> Path:
+    """Return the path of a recipe: a file, or the name of a shipped one.
+
+    Raises:
+        RecipeError: neither exists.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    shipped = name.removesuffix(".yaml")
+    if shipped in shipped_recipes():
+        return Path(str(resources.files("trashlens.training") / "recipes" / f"{shipped}.yaml"))
+    raise RecipeError(
+        f"There is no recipe {name}. Give a YAML file or one of {', '.join(shipped_recipes())}."
+    )
+
+
+def make_parser(**options: Any) -> ArgumentParser:
+    """Return the parser of recipes: `--recipe FILE` and an option for each setting."""
+    parser = ArgumentParser(exit_on_error=False, **options)
+    parser.add_argument("--recipe", action="config", help="a YAML file with any of the settings below")
+    parser.add_class_arguments(Recipe)
+    return parser
+
+
+def parse_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe `name` (a file or a shipped name), changed by options like `--seed=1`.
+
+    Raises:
+        RecipeError: there is no such recipe, or a setting is unknown or contradicts another.
+    """
+    parser = make_parser()
+    try:
+        settings = parser.instantiate(parser.parse_args([f"--recipe={find_recipe(name)}", *overrides]))
+        return Recipe(**{field.name: settings[field.name] for field in dataclasses.fields(Recipe)})
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise RecipeError(f"The recipe {name} does not hold: {error}") from error

@@ -1,0 +1,86 @@
+"""Measure the bundles on photos through the calls that serve, and print what their records say."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from trashlens.bundle import Bundle, load_bundles
+from trashlens.classifier import Classifier, Comparison, compare
+from trashlens.errors import DataError
+from trashlens.image import list_photos
+from trashlens.training.checkpoint import cpu_name
+from trashlens.training.evaluate import score
+
+__all__ = ["evaluate_bundles", "format_table"]
+
+
+def evaluate_bundles(models: Path, photos: Path, *, write: bool = False) -> dict[str, Bundle]:
+    """Return the bundles with `metrics[<name of the photos' folder>]` and `metrics["latency"]` measured.
+
+    Every photo of `photos/<class>/` is one request to all three networks in turn, so their times are
+    interleaved. With `write` the numbers are kept in each bundle.json.
+
+    Raises:
+        BundleError: a bundle is missing or damaged.
+        DataError: there are no photos of the bundles' classes.
+    """
+    bundles = load_bundles(models)
+    classifiers = {role: Classifier(bundle) for role, bundle in bundles.items()}
+    classes = bundles["teacher"].labels
+    paths = [path for path in list_photos(photos) if path.parent.name in classes]
+    if not paths:
+        raise DataError(f"{photos} holds no photos in folders named {', '.join(classes)}.")
+    for path in paths[:10]:  # the first calls pay for cold caches
+        compare(classifiers, path)
+    comparisons = [compare(classifiers, path) for path in tqdm(paths, "photos", unit="photo")]
+    labels = np.array([classes.index(path.parent.name) for path in paths])
+    measured = {}
+    for role, bundle in bundles.items():
+        probabilities = np.array([list(c.predictions[role].confidences.values()) for c in comparisons])
+        metrics = {
+            photos.name: score(labels, probabilities, classes=classes),
+            "latency": _latency(comparisons, role),
+        }
+        measured[role] = dataclasses.replace(bundle, metrics={**bundle.metrics, **metrics})
+        if write:
+            measured[role].write(models / role)
+    return measured
+
+
+def format_table(bundles: Mapping[str, Bundle]) -> str:
+    """Return the Markdown table of what the bundles' records say; what was not measured is a dash."""
+    header = "| role | network | parameters | file | test accuracy (95 %) | macro F1 | one photo | speed |"
+    rows = [header, "|---|---|---:|---:|---:|---:|---:|---:|"]
+    for role, bundle in bundles.items():
+        test, latency = bundle.metrics.get("test"), bundle.metrics.get("latency")
+        accuracy = macro_f1 = time = speed = "–"
+        if test:
+            low, high = test["accuracy_interval"]
+            accuracy = f"{test['accuracy']:.3f} ({low:.3f} to {high:.3f})"
+            macro_f1 = f"{test['macro_f1']:.3f}"
+        if latency:
+            time, speed = f"{latency['infer_ms_p50']:.1f} ms", f"{latency['times_teacher_speed']:.1f}×"
+        rows.append(
+            f"| {role} | {bundle.architecture} | {bundle.parameters / 1e6:.1f} M "
+            f"| {len(bundle.model) / 1e6:.1f} MB | {accuracy} | {macro_f1} | {time} | {speed} |"
+        )
+    return "\n".join(rows)
+
+
+def _latency(comparisons: list[Comparison], role: str) -> dict[str, Any]:
+    """Return the network's time over all requests, and its speed as the median ratio to the teacher's."""
+    infer_ms = np.array([comparison.predictions[role].infer_ms for comparison in comparisons])
+    teacher_ms = np.array([comparison.predictions["teacher"].infer_ms for comparison in comparisons])
+    return {
+        "infer_ms_p50": float(np.median(infer_ms)),
+        "infer_ms_p95": float(np.percentile(infer_ms, 95)),
+        "times_teacher_speed": float(np.median(teacher_ms / infer_ms)),
+        "requests": len(infer_ms),
+        "threads": len(os.sched_getaffinity(0)),
+        "cpu": cpu_name(),
+    }
