@@ -75,7 +75,9 @@ def toy_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def coloured_photo(label: str, *, size: tuple[int, int] = (320, 240), noise: int = 12, seed: int = 0) -> Image.Image:
+def coloured_photo(
+    label: str, *, size: tuple[int, int] = (320, 240), noise: int = 12, seed: int = 0
+) -> Image.Image:
     """Return a noisy image in the colour of `label`, different for each seed."""
     generator = np.random.default_rng([seed, LABELS.index(label)])
     pixels = np.array(COLOURS[label]) + generator.integers(-noise, noise + 1, (size[1], size[0], 3))

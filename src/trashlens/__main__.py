@@ -20,7 +20,9 @@ def predict_command(argv: Sequence[str]) -> int:
     from trashlens.image import list_photos
 
     parser = ArgumentParser(prog="trashlens predict", description=predict_command.__doc__)
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of photos")
+    parser.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of photos"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead")
     _add_models(parser)
     options = parser.parse_args(argv)
@@ -110,7 +112,9 @@ def evaluate_command(argv: Sequence[str]) -> int:
 
     parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
     _add_models(parser)
-    parser.add_argument("--photos", type=Path, default=Path("data/processed/test"), help="<class>/<photo>")
+    parser.add_argument(
+        "--photos", type=Path, default=Path("data/processed/test"), help="<class>/<photo>"
+    )
     parser.add_argument("--write", action="store_true", help="keep the numbers in each bundle.json")
     options = parser.parse_args(argv)
     print(format_table(evaluate_bundles(options.models, options.photos, write=options.write)))

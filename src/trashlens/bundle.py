@@ -62,6 +62,7 @@ class Bundle:
 
         Raises:
             BundleError: a file is missing or damaged, the hash differs, or the format is unknown.
+
         """
         advice = "Check it out again, or export it anew with `trashlens export`."
         try:
@@ -81,15 +82,11 @@ class Bundle:
                 raise BundleError(
                     f"The SHA-256 of {folder / MODEL_FILE} differs from the one in {JSON_FILE}. {advice}"
                 )
-            preprocess = {
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in record["preprocess"].items()
-            }
             return cls(
                 role=record["role"],
                 architecture=record["architecture"],
                 labels=tuple(record["labels"]),
-                preprocess=Preprocess(**preprocess),
+                preprocess=Preprocess.from_json(record["preprocess"]),
                 model=model,
                 parameters=record["model"]["parameters"],
                 weights=record["model"]["weights"],
@@ -104,10 +101,6 @@ class Bundle:
     def sha256(self) -> str:
         """SHA-256 of the ONNX graph, hexadecimal; identifies the bundle's weights."""
         return hashlib.sha256(self.model).hexdigest()
-
-    def replace_metrics(self, metrics: Mapping[str, Any]) -> "Bundle":
-        """Return a copy whose metrics are updated by `metrics`, key by key."""
-        return dataclasses.replace(self, metrics={**self.metrics, **metrics})
 
     def write(self, folder: Path) -> None:
         """Write the bundle as `folder`, replacing what is there only once the new one is complete."""
@@ -148,5 +141,6 @@ def load_bundles(models: Path) -> dict[str, Bundle]:
 
     Raises:
         BundleError: one of the three is missing or damaged.
+
     """
     return {role: Bundle.load(models / role) for role in ROLES}

@@ -78,6 +78,7 @@ class Classifier:
 
     Raises:
         BundleError: ONNX Runtime cannot load the bundle's graph.
+
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
@@ -134,10 +135,9 @@ def load_classifiers(models: Path, *, threads: int = 0) -> dict[str, Classifier]
 
     Raises:
         BundleError: one of them is missing, damaged or cannot run.
+
     """
-    return {
-        role: Classifier(bundle, threads=threads) for role, bundle in load_bundles(models).items()
-    }
+    return {role: Classifier(bundle, threads=threads) for role, bundle in load_bundles(models).items()}
 
 
 def compare(
@@ -148,6 +148,7 @@ def compare(
 
     Raises:
         ImageError: the source is not a photo that can be read.
+
     """
     start = time.perf_counter()
     image = decode_image(source)

@@ -2,9 +2,10 @@
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ def decode_image(
 
     Raises:
         ImageError: missing, empty, too large, not an image, or damaged; one sentence.
+
     """
     if isinstance(source, Image.Image):
         _check_pixels(source.size, limits)
@@ -75,7 +77,9 @@ def decode_image(
 
 def list_photos(folder: Path) -> list[Path]:
     """Return every file below `folder` that is named like a photo, sorted by path."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,17 @@ class Preprocess:
             raise ValueError("crop_share must lie in (0, 1].")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError("mean and std need three values each, and std must be positive.")
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the definition that `dataclasses.asdict` and JSON made `record` of.
+
+        Raises:
+            TypeError, ValueError: a key is unknown or a value out of range.
+
+        """
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        return cls(**values)
 
     def __call__(self, image: Image.Image) -> NDArray[np.float32]:
         """Crop, resize (antialiased bicubic) and normalise an RGB image to float32 [3, size_px, size_px]."""

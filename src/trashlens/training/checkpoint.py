@@ -1,6 +1,5 @@
 """Checkpoint: what training writes, `model.safetensors` and readable `checkpoint.json` beside it."""
 
-import dataclasses
 import json
 import os
 import platform
@@ -19,7 +18,14 @@ from trashlens.errors import TrainingError
 from trashlens.image import Preprocess
 from trashlens.training.networks import NetworkConfig, create_network
 
-__all__ = ["Checkpoint", "cpu_name", "describe_environment", "read_checkpoint", "replace_file", "write_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "cpu_name",
+    "describe_environment",
+    "read_checkpoint",
+    "replace_file",
+    "write_checkpoint",
+]
 
 WEIGHTS_FILE = "model.safetensors"
 JSON_FILE = "checkpoint.json"
@@ -64,6 +70,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
     Raises:
         TrainingError: there is no checkpoint, or it is damaged.
+
     """
     try:
         record = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
@@ -71,11 +78,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         config = NetworkConfig(**{**recipe["network"], "weights": "none"})
         network, _ = create_network(config, classes=len(record["labels"]))
         network.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        preprocess = Preprocess(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in recipe["preprocess"].items()}
-        )
+        preprocess = Preprocess.from_json(recipe["preprocess"])
     except FileNotFoundError as error:
-        raise TrainingError(f"{folder} holds no checkpoint. Train one with `trashlens train`.") from error
+        raise TrainingError(
+            f"{folder} holds no checkpoint. Train one with `trashlens train`."
+        ) from error
     except Exception as error:  # JSON, keys, shapes, safetensors header: all mean a damaged checkpoint
         reason = str(error).splitlines()[0][:200]
         raise TrainingError(f"The checkpoint {folder} is damaged ({reason}). Train it again.") from error
@@ -88,7 +95,7 @@ def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the whole old or the whole new content."""
     staging = path.with_name(f".{path.name}.new")
     staging.write_bytes(data)
-    os.replace(staging, path)
+    staging.replace(path)
 
 
 def describe_environment() -> dict[str, Any]:
@@ -117,7 +124,9 @@ def _git_commit() -> str | None:
     """Return the commit of the code, marked when the working tree differs from it."""
     try:
         command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+        )
         return result.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

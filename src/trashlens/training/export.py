@@ -50,6 +50,7 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
         TrainingError: there is no whole checkpoint.
         DataError: there are no prepared photos.
         ExportError: torch and ONNX Runtime disagree; an earlier bundle stays in place.
+
     """
     checkpoint = read_checkpoint(folder)
     recipe = checkpoint.record["recipe"]
@@ -65,7 +66,9 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     )
     logits, difference = _check_parity(checkpoint.network, bundle, images)
     temperature = fit_temperature(logits, labels)
-    logger.info("Largest logit difference %.1e on %d photos; T %.3f.", difference, len(images), temperature)
+    logger.info(
+        "Largest logit difference %.1e on %d photos; T %.3f.", difference, len(images), temperature
+    )
     val = score(labels, softmax(logits.astype(np.float64) / temperature, axis=1), classes=bundle.labels)
     parity = {"max_logit_difference": difference, "photos": len(images), "batches": BATCHES}
     final = Bundle(

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, set_seed
-from timm.optim import create_optimizer_v2
+from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
@@ -89,6 +89,7 @@ def fit(recipe: Recipe) -> Path:
         RecipeError: the recipe cannot work, or its output folder belongs to another recipe.
         DataError: the photos cannot be prepared.
         TrainingError: the loss is not finite.
+
     """
     accelerator = make_accelerator(recipe)
     progress = _read_progress(recipe)
@@ -114,7 +115,9 @@ def fit(recipe: Recipe) -> Path:
         },
     }
     if accelerator.is_main_process:
-        with track(record, name=recipe.output.name, folder=recipe.output, run_id=progress.run_id) as tracker:
+        with track(
+            record, name=recipe.output.name, folder=recipe.output, run_id=progress.run_id
+        ) as tracker:
             progress.run_id = tracker.run_id
             _run_epochs(recipe, trainer, progress, record, tracker)
     else:
@@ -171,7 +174,9 @@ def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
     return data
 
 
-def _make_trainer(recipe: Recipe, accelerator: Accelerator, *, resuming: bool) -> tuple[Trainer, LoadReport]:
+def _make_trainer(
+    recipe: Recipe, accelerator: Accelerator, *, resuming: bool
+) -> tuple[Trainer, LoadReport]:
     """Create everything the loop needs; the order of random draws here is part of a run's identity."""
     loaders = make_loaders(
         recipe.data.processed,
@@ -273,7 +278,9 @@ def _run_epochs(
         shutil.rmtree(recipe.output / STATE_FOLDER, ignore_errors=True)
 
 
-def _train_epoch(trainer: Trainer, *, epoch: int, seed: int, bar: Any, tracker: Tracker) -> dict[str, Any]:
+def _train_epoch(
+    trainer: Trainer, *, epoch: int, seed: int, bar: Any, tracker: Tracker
+) -> dict[str, Any]:
     """Take one pass over the training photos; return the mean of each loss part and the throughput."""
     accelerator = trainer.accelerator
     set_seed(seed + 1000 * (epoch + 1), device_specific=True)
@@ -305,7 +312,9 @@ def _train_epoch(trainer: Trainer, *, epoch: int, seed: int, bar: Any, tracker: 
             sums[name] += value
         photos += len(labels) * accelerator.num_processes
         rate = trainer.scheduler.get_last_lr()[0]
-        tracker.log({**{f"step/{name}": v for name, v in values.items()}, "learning_rate": rate}, step=step)
+        tracker.log(
+            {**{f"step/{name}": v for name, v in values.items()}, "learning_rate": rate}, step=step
+        )
         bar.update()
     return {
         **{f"train/{name}": total / len(trainer.train) for name, total in sums.items()},
@@ -342,4 +351,6 @@ def _save_state(output: Path, accelerator: Accelerator, progress: Progress) -> N
 
 def _find_state(output: Path) -> Path | None:
     """Return the folder of the newest complete state, if any."""
-    return max((path.parent for path in (output / STATE_FOLDER).glob(f"*/{PROGRESS_FILE}")), default=None)
+    return max(
+        (path.parent for path in (output / STATE_FOLDER).glob(f"*/{PROGRESS_FILE}")), default=None
+    )

@@ -63,6 +63,7 @@ def create_network(config: NetworkConfig, *, classes: int) -> tuple[nn.Module, L
 
     Raises:
         RecipeError: timm does not know the network, or the weights cannot be read or fetched.
+
     """
     if not timm.is_model(config.name):
         close = ", ".join(timm.list_models(f"*{config.name.split('_')[0]}*")[:5]) or "none similar"
@@ -92,10 +93,10 @@ def fit_head(
     to start where pooled features are tiny: the regression sees them standardised, and the scaling is then
     folded into the head's weights. Returns the accuracy on the batches it was fitted on.
     """
-    network = network.to(device).eval()
+    model: Any = network.to(device).eval()  # timm's extras over nn.Module are untyped
     features, labels = [], []
     for images, targets in batches:
-        pooled = network.forward_head(network.forward_features(images.to(device)), pre_logits=True)
+        pooled = model.forward_head(model.forward_features(images.to(device)), pre_logits=True)
         features.append(pooled.flatten(1).float().cpu().numpy())
         labels.append(targets.cpu().numpy())
     x, y = np.concatenate(features), np.concatenate(labels)
@@ -106,7 +107,7 @@ def fit_head(
     scaler, regression = probe[0], probe[1]
     weight = regression.coef_ / scaler.scale_
     bias = regression.intercept_ - weight @ scaler.mean_
-    head = network.get_classifier()
+    head = model.get_classifier()
     # Some heads are 1×1 convolutions: the same numbers in another shape.
     head.weight.copy_(torch.from_numpy(weight).float().view_as(head.weight))
     head.bias.copy_(torch.from_numpy(bias).float())
@@ -136,7 +137,9 @@ def _load_weights(network: nn.Module, path: Path, rename: Mapping[str, str]) -> 
         raise RecipeError(f"No tensor of {path} fits the network; is it of another architecture?")
     network.load_state_dict(fitting, strict=False)
     # Batch counters only matter for cumulative averages, which no network here uses.
-    missing = [name for name in state if name not in fitting and not name.endswith("num_batches_tracked")]
+    missing = [
+        name for name in state if name not in fitting and not name.endswith("num_batches_tracked")
+    ]
     return LoadReport(
         source=path.name,
         loaded=len(fitting),

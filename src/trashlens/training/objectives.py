@@ -72,8 +72,8 @@ class Supervised(nn.Module):
         super().__init__()
         self.cross_entropy = nn.CrossEntropyLoss(weights, label_smoothing=label_smoothing)
 
-    def forward(self, logits: Tensor, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return `loss`, a scalar; `images` [B, 3, H, W] are not needed here."""
+    def forward(self, logits: Tensor, _images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return `loss`, a scalar, for logits [B, classes]; the images are not needed here."""
         return {"loss": self.cross_entropy(logits.float(), labels)}
 
 

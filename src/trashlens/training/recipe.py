@@ -75,7 +75,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain values; files and folders by name only, so that it fits any machine."""
-        record = dataclasses.asdict(
+        record: dict[str, Any] = dataclasses.asdict(
             self, dict_factory=lambda items: {k: v.name if isinstance(v, Path) else v for k, v in items}
         )
         for section, key in (("network", "weights"), ("data", "source")):
@@ -96,6 +96,7 @@ def find_recipe(name: str) -> Path:
 
     Raises:
         RecipeError: neither exists.
+
     """
     if Path(name).is_file():
         return Path(name)
@@ -120,6 +121,7 @@ def parse_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises:
         RecipeError: there is no such recipe, or a setting is unknown or contradicts another.
+
     """
     parser = make_parser()
     try:

@@ -28,6 +28,7 @@ def evaluate_bundles(models: Path, photos: Path, *, write: bool = False) -> dict
     Raises:
         BundleError: a bundle is missing or damaged.
         DataError: there are no photos of the bundles' classes.
+
     """
     bundles = load_bundles(models)
     classifiers = {role: Classifier(bundle) for role, bundle in bundles.items()}
@@ -54,7 +55,9 @@ def evaluate_bundles(models: Path, photos: Path, *, write: bool = False) -> dict
 
 def format_table(bundles: Mapping[str, Bundle]) -> str:
     """Return the Markdown table of what the bundles' records say; what was not measured is a dash."""
-    header = "| role | network | parameters | file | test accuracy (95 %) | macro F1 | one photo | speed |"
+    header = (
+        "| role | network | parameters | file | test accuracy (95 %) | macro F1 | one photo | speed |"
+    )
     rows = [header, "|---|---|---:|---:|---:|---:|---:|---:|"]
     for role, bundle in bundles.items():
         test, latency = bundle.metrics.get("test"), bundle.metrics.get("latency")

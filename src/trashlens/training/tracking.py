@@ -60,7 +60,9 @@ class Tracker:
         try:
             action(self._run)
         except Exception as error:  # whatever W&B's threads and sockets raise must not stop the training
-            logger.warning("W&B stopped recording (%s: %s); training goes on.", type(error).__name__, error)
+            logger.warning(
+                "W&B stopped recording (%s: %s); training goes on.", type(error).__name__, error
+            )
             self._run = None
 
 
@@ -85,7 +87,7 @@ def track(
 def _start(config: Mapping[str, Any], *, name: str, folder: Path, run_id: str | None) -> Any | None:
     """Return a run: online with a key, else offline; None when W&B cannot even record locally."""
     wanted = os.environ.get("WANDB_MODE")
-    modes = [wanted] if wanted else (["online", "offline"] if _has_key() else ["offline"])
+    modes: list[Any] = [wanted] if wanted else (["online", "offline"] if _has_key() else ["offline"])
     folder.mkdir(parents=True, exist_ok=True)
     for mode in modes:
         try:

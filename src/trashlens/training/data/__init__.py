@@ -1,6 +1,12 @@
 """TrashNet from its source to split photos on disk, and from there to batches."""
 
-from trashlens.training.data.loaders import AugmentConfig, LoaderConfig, Loaders, make_loaders, read_photos
+from trashlens.training.data.loaders import (
+    AugmentConfig,
+    LoaderConfig,
+    Loaders,
+    make_loaders,
+    read_photos,
+)
 from trashlens.training.data.manifest import SPLITS, Photo, read_manifest, write_manifest
 from trashlens.training.data.prepare import DataConfig, prepare_data, read_record
 from trashlens.training.data.source import LABELS

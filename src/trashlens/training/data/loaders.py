@@ -16,7 +16,15 @@ from torchvision.transforms import v2
 from trashlens.errors import DataError
 from trashlens.image import Preprocess, decode_image, list_photos
 
-__all__ = ["AugmentConfig", "LoaderConfig", "Loaders", "PhotoSet", "load_split", "make_loaders", "read_photos"]
+__all__ = [
+    "AugmentConfig",
+    "LoaderConfig",
+    "Loaders",
+    "PhotoSet",
+    "load_split",
+    "make_loaders",
+    "read_photos",
+]
 
 HUB_SPLIT = {"train": "train", "val": "validation", "test": "test"}
 """Our split names in the terms of `datasets`."""
@@ -98,6 +106,7 @@ def load_split(processed: Path, split: str) -> datasets.Dataset:
 
     Raises:
         DataError: nothing has been prepared there.
+
     """
     folder = processed / split
     if not folder.is_dir():
@@ -151,6 +160,7 @@ def read_photos(
 
     Raises:
         DataError: there are none.
+
     """
     paths = [path for path in list_photos(folder) if path.parent.name in labels]
     if not paths:

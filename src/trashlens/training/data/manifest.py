@@ -34,6 +34,7 @@ def read_manifest(path: Path) -> list[Photo]:
 
     Raises:
         DataError: the file is missing or not a manifest.
+
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:

@@ -65,10 +65,13 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
 
     Raises:
         DataError: the source is missing, damaged or not TrashNet; nothing is written.
+
     """
     files, commit = read_source(config.source, config.revision)
     dropped = contradictory_twins(files)
-    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items() if path not in dropped}
+    hashes = {
+        path: hashlib.sha256(data).hexdigest() for path, data in files.items() if path not in dropped
+    }
     photos, manifest = _split(config, hashes)
     record = {
         "dataset": HUB_DATASET,
@@ -98,11 +101,14 @@ def read_record(config: DataConfig) -> dict[str, Any]:
 
     Raises:
         DataError: nothing has been prepared there.
+
     """
     try:
         record: dict[str, Any] = json.loads((config.processed / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{config.processed} holds no prepared photos. Run `trashlens data` first.") from error
+        raise DataError(
+            f"{config.processed} holds no prepared photos. Run `trashlens data` first."
+        ) from error
     return record
 
 
@@ -140,7 +146,9 @@ def _split(config: DataConfig, hashes: Mapping[str, str]) -> tuple[list[Photo], 
     return photos, manifest
 
 
-def _write_photos(photos: list[Photo], files: Mapping[str, bytes], folder: Path, short_side_px: int) -> None:
+def _write_photos(
+    photos: list[Photo], files: Mapping[str, bytes], folder: Path, short_side_px: int
+) -> None:
     for split in SPLITS:
         for label in LABELS:
             (folder / split / label).mkdir(parents=True)

@@ -30,6 +30,7 @@ def read_source(source: str, revision: str) -> tuple[dict[str, bytes], str | Non
 
     Raises:
         DataError: the source is missing, damaged or not TrashNet.
+
     """
     files, commit = _read_files(source, revision)
     _check_counts(files)
@@ -72,7 +73,9 @@ def _read_zip(path: Path) -> dict[str, bytes]:
 
 
 def _read_folder(path: Path) -> dict[str, bytes]:
-    return {_photo_key(file): file.read_bytes() for file in sorted(path.rglob("*.jpg")) if _photo_key(file)}
+    return {
+        _photo_key(file): file.read_bytes() for file in sorted(path.rglob("*.jpg")) if _photo_key(file)
+    }
 
 
 def _photo_key(path: Path) -> str:
@@ -101,5 +104,8 @@ def contradictory_twins(files: Mapping[str, bytes]) -> set[str]:
     for path, data in files.items():
         twins[hashlib.sha256(data).digest()].append(path)
     return {
-        path for paths in twins.values() if len({path.split("/")[0] for path in paths}) > 1 for path in paths
+        path
+        for paths in twins.values()
+        if len({path.split("/")[0] for path in paths}) > 1
+        for path in paths
     }
