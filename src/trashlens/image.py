@@ -16,7 +16,7 @@ from trashlens.errors import ImageError
 __all__ = ["ImageLimits", "Preprocess", "decode_image", "list_photos"]
 
 # Only formats people photograph or screenshot in; Pillow's others (EPS, PSD, ...) are attack surface.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 READABLE = "Send a photo as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF."
 # JPEG stores 8×8 blocks of frequencies: decoding at 1/2, 1/4 or 1/8 of the size skips most of the work.

@@ -1,0 +1,91 @@
+"""Classifiers answer what their graphs compute, calibrated and timed, alone and side by side."""
+
+import dataclasses
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import LABELS, coloured_photo, toy_bundle, toy_model
+from PIL import Image
+
+from trashlens.classifier import Classifier, compare, load_classifiers
+from trashlens.errors import BundleError, ImageError
+
+
+def test_three_networks_answer_and_a_disagreement_shows(toy_models: Path) -> None:
+    classifiers = load_classifiers(toy_models)
+    for label in LABELS:
+        comparison = compare(classifiers, coloured_photo(label))
+        labels = {role: prediction.label for role, prediction in comparison.predictions.items()}
+        swapped = {"glass": "plastic", "plastic": "glass"}.get(label, label)
+        assert labels == {"teacher": label, "baseline": swapped, "student": label}
+        assert comparison.agreed_label == (label if swapped == label else None)
+
+
+def test_the_json_is_the_contract(toy_models: Path) -> None:
+    answer = compare(load_classifiers(toy_models), coloured_photo("metal")).to_json()
+    assert list(answer) == ["decode_ms", "preprocess_ms", "results"]
+    assert list(answer["results"]) == ["teacher", "baseline", "student"]
+    for result in answer["results"].values():
+        assert list(result) == ["label", "confidences", "infer_ms"]
+        assert tuple(result["confidences"]) == LABELS
+        assert math.isclose(sum(result["confidences"].values()), 1, abs_tol=1e-12)
+        assert result["label"] == max(result["confidences"], key=result["confidences"].get) == "metal"
+    times = [answer["decode_ms"], answer["preprocess_ms"]]
+    assert all(ms > 0 for ms in [*times, *(result["infer_ms"] for result in answer["results"].values())])
+
+
+def test_softmax_and_temperature_by_hand() -> None:
+    bundle = toy_bundle("teacher", toy_model())
+    images = np.full((1, 3, 32, 32), 0.5, np.float32)
+    logits = Classifier(bundle).infer(images)[0].astype(float)
+    for temperature in (0.5, 1.0, 4.0):
+        calibrated = Classifier(dataclasses.replace(bundle, temperature=temperature))
+        weights = [math.exp(logit / temperature) for logit in logits]
+        expected = [weight / sum(weights) for weight in weights]
+        assert np.allclose(list(calibrated.predict(images)[0].confidences.values()), expected)
+
+
+def test_a_batch_gives_what_single_images_give() -> None:
+    classifier = Classifier(toy_bundle("teacher", toy_model()))
+    images = np.random.default_rng(0).random((5, 3, 32, 32), np.float32)
+    batch = classifier.predict(images)
+    for index, prediction in enumerate(batch):
+        alone = classifier.predict(images[index : index + 1])[0]
+        assert np.allclose(list(prediction.confidences.values()), list(alone.confidences.values()))
+
+
+def test_extreme_logits_do_not_overflow() -> None:
+    classifier = Classifier(toy_bundle("teacher", toy_model(sharpness=1e6)))
+    prediction = classifier.predict(np.zeros((1, 3, 32, 32), np.float32))[0]
+    assert math.isclose(sum(prediction.confidences.values()), 1)
+
+
+def test_threads_share_a_classifier_without_mixing_answers(toy_models: Path) -> None:
+    classifiers = load_classifiers(toy_models)
+    photos = [(label, coloured_photo(label, seed=seed)) for label in LABELS for seed in range(5)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(
+            lambda pair: compare(classifiers, pair[1]).predictions["teacher"].label, photos
+        )
+    assert list(answers) == [label for label, _ in photos]
+
+
+def test_a_bad_photo_raises_and_the_next_one_is_answered(toy_models: Path) -> None:
+    classifiers = load_classifiers(toy_models)
+    with pytest.raises(ImageError):
+        compare(classifiers, b"nothing")
+    assert compare(classifiers, Image.new("RGB", (64, 64), "white")).agreed_label == "paper"
+
+
+def test_a_graph_that_cannot_run_is_refused() -> None:
+    with pytest.raises(BundleError, match=r"^ONNX Runtime cannot run the student bundle"):
+        Classifier(toy_bundle("student", b"no graph"))
+
+
+def test_a_graph_with_other_classes_is_refused() -> None:
+    bundle = dataclasses.replace(toy_bundle("student", toy_model()), labels=LABELS[:4])
+    with pytest.raises(BundleError, match="names 4 classes, its graph answers with 6"):
+        Classifier(bundle)

@@ -1,0 +1,130 @@
+"""Imports point one way, and serving needs none of the train packages."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import trashlens
+
+PACKAGE = Path(trashlens.__file__).parent
+TRAIN_ONLY = {"accelerate", "datasets", "onnx", "sklearn", "timm", "torch", "torchvision", "wandb"}
+
+MAY_IMPORT = {
+    "errors": set(),
+    "image": {"errors"},
+    "bundle": {"errors", "image"},
+    "classifier": {"errors", "image", "bundle"},
+    "ui": {"errors", "image", "bundle", "classifier", "ui"},
+    "training.data": {"errors", "image", "training.data"},
+    "training.networks": {"errors"},
+    "training.objectives": {"errors"},
+    "training.evaluate": {"errors"},
+    "training.tracking": {"errors"},
+    "training.recipe": {"errors", "image", "training.data", "training.networks", "training.objectives"},
+    "training.checkpoint": {"errors", "image", "training.networks"},
+    "training.fit": {
+        "errors",
+        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "networks", "objectives")),
+        *(f"training.{n}" for n in ("recipe", "tracking")),
+    },
+    "training.export": {
+        *("errors", "bundle", "classifier"),
+        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate")),
+    },
+    "training.report": {
+        *("errors", "image", "bundle", "classifier"),
+        *(f"training.{n}" for n in ("checkpoint", "evaluate")),
+    },
+}
+"""By room: the rooms it may import from. `__init__` and `__main__` may import anything."""
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the full names of all modules imported anywhere in a file, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module)
+    return names
+
+
+def room_of(name: str) -> str:
+    """Return the room a dotted module name below the package lies in."""
+    parts = name.split(".")
+    return ".".join(parts[:2]) if parts[0] == "training" else parts[0]
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if p.name not in ("__init__.py", "__main__.py"))
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
+    room = room_of(".".join(path.relative_to(PACKAGE).with_suffix("").parts))
+    inside = {
+        name.removeprefix("trashlens.") for name in imports_of(path) if name.startswith("trashlens.")
+    }
+    assert {room_of(name) for name in inside} <= MAY_IMPORT[room]
+
+
+def test_every_room_is_listed() -> None:
+    rooms = {room_of(".".join(path.relative_to(PACKAGE).with_suffix("").parts)) for path in modules()}
+    assert rooms == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("package", "only"),
+    [
+        ("wandb", "training/tracking.py"),
+        ("gradio", "ui/"),
+        ("huggingface_hub", "training/data/source.py"),
+    ],
+)
+def test_a_service_is_known_to_one_place_only(package: str, only: str) -> None:
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if any(name.split(".")[0] == package for name in imports_of(path))
+    }
+    assert users
+    assert all(user.startswith(only) for user in users)
+
+
+@pytest.mark.parametrize(
+    "statement", ["import trashlens.classifier", "import trashlens.ui.page", "import trashlens.__main__"]
+)
+def test_serving_loads_no_train_package(statement: str) -> None:
+    code = f"{statement}; import sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not TRAIN_ONLY & set(result.stdout.split())
+
+
+def test_every_module_says_what_it_exports() -> None:
+    for path in modules():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        targets = {
+            t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if hasattr(t, "id")
+        }
+        assert "__all__" in targets, path
+
+
+def test_the_public_names_are_these() -> None:
+    assert trashlens.__all__ == [
+        "Bundle",
+        "Classifier",
+        "Comparison",
+        "Prediction",
+        "Preprocess",
+        "TrashlensError",
+        "compare",
+        "decode_image",
+        "load_bundles",
+        "load_classifiers",
+    ]
+    assert all(hasattr(trashlens, name) for name in trashlens.__all__)
