@@ -21,8 +21,8 @@ Empty is enough. Batteries, electrical devices and spray cans that still hold so
 point.""",
         "paper": """<strong>Usually collected as paper.</strong> Keep it clean and dry. Thermal receipts,
 tissues and coated or food-stained paper mostly belong to residual waste.""",
-        "plastic": """<strong>Packaging usually goes to the packaging or plastics bin, deposit bottles back to
-the shop.</strong> Empty is enough; take off lids and films that come off. Many places take packaging only,
+        "plastic": """<strong>Packaging usually goes to the packaging or plastics bin, deposit bottles
+back to the shop.</strong> Empty is enough; take off lids and films that come off. Many places take packaging only,
 not toys or household goods.""",
         "trash": """<strong>Usually residual waste.</strong> What is soiled, or made of several materials that
 do not come apart, is seldom recycled. Electronics, batteries and chemicals never belong here: they go to a
@@ -42,10 +42,9 @@ def render_advice(comparison: Comparison) -> str:
         known = ADVICE.get(label, "There is no advice for this class yet.")
         heading = escape(label.capitalize())
         if len(groups) > 1:
-            says = (
-                f'{list_words([f"the {role}" for role in roles])} {"says" if len(roles) == 1 else "say"}'
-            )
-            heading = f"If it is {escape(label)} <span>as {says}</span>"
+            who = list_words([f"the {role}" for role in roles])
+            says = "says" if len(roles) == 1 else "say"
+            heading = f"If it is {escape(label)} <span>as {who} {says}</span>"
         items.append(f'<article data-class="{escape(label)}"><h3>{heading}</h3><p>{known}</p></article>')
     return (
         '<section class="tl-panel tl-advice"><h2>Where it goes</h2>'

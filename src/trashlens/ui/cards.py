@@ -29,11 +29,13 @@ LEAST_SHARE = 0.005
 
 
 def describe_bundle(bundle: Bundle) -> str:
-    """Return the network's architecture and size in a few words."""
-    size = (
-        f"{bundle.parameters / 1e6:.1f} M" if bundle.parameters >= 100_000 else f"{bundle.parameters:,}"
-    )
-    return f"{bundle.architecture} · {size} parameters"
+    """Return the network's architecture and size in a few words.
+
+    timm's tag, behind the dot, tells which pretrained weights it grew from, and is left out.
+    """
+    millions = bundle.parameters / 1e6
+    size = f"{millions:.1f}\N{NO-BREAK SPACE}M" if millions >= 0.1 else f"{bundle.parameters:,}"
+    return f"{bundle.architecture.partition('.')[0]} · {size}\N{NO-BREAK SPACE}parameters"
 
 
 def list_words(words: list[str]) -> str:
@@ -138,7 +140,7 @@ def _render_blank(bundle: Bundle, mark: str) -> str:
 def _render_head(bundle: Bundle) -> str:
     return (
         f"<header><h3>{bundle.role}</h3><p>{CHARACTERS.get(bundle.role, '')}</p>"
-        f"<p><code>{escape(describe_bundle(bundle))}</code></p></header>"
+        f"<p>{escape(describe_bundle(bundle))}</p></header>"
     )
 
 

@@ -7,6 +7,7 @@ import gradio as gr
 
 from trashlens.classifier import Classifier, compare
 from trashlens.errors import TrashlensError
+from trashlens.image import ImageLimits
 from trashlens.ui.advice import render_advice
 from trashlens.ui.camera import build_photo_input
 from trashlens.ui.cards import (
@@ -20,7 +21,7 @@ from trashlens.ui.cards import (
 __all__ = ["build_photo_tab"]
 
 INVITATION = "Send a photo of one object and the three results appear here."
-PLACEHOLDER = "# Drop a photo here\nor tap to choose one"
+PLACEHOLDER = f"# Drop a photo here\nor tap to choose one, up to {ImageLimits().max_bytes // 2**20} MB"
 # Two requests at a time keep two cores busy; the API and the page wait in the same line.
 CONCURRENCY: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "photo"}
 
@@ -44,25 +45,40 @@ def build_photo_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
     details = gr.HTML("", elem_id="photo-details", apply_default_css=False)
 
     def show(source: str | bytes | None) -> Iterator[tuple[str, str]]:
-        if source is None:
-            yield render_empty(classifiers, INVITATION), ""
-            return
-        try:
-            comparison = compare(classifiers, source)
-        except TrashlensError as error:
-            # The sentence also takes the old result's place, since the toast goes away.
-            yield render_problem(classifiers, str(error)), ""
-            raise gr.Error(str(error), print_exception=False) from error
-        yield (
-            f'<div role="status">{render_verdict(comparison)}</div>{render_cards(classifiers, comparison)}',
-            f'<div class="tl-details">{render_advice(comparison)}{render_timing(comparison)}</div>',
-        )
+        yield from _answer(classifiers, source)
 
-    photo.change(
+    # A photo dropped on another one is a change to nothing and one to the new photo, and Gradio waits for
+    # the upload in both; the path changes once.
+    path = gr.Textbox(visible="hidden")
+    photo.change(None, photo, path, js="(photo) => photo?.path ?? ''", show_progress="hidden")
+    path.change(
         show, photo, [results, details], show_progress="hidden", api_visibility="private", **CONCURRENCY
     )
     _add_endpoint(classifiers)
     return photo
+
+
+def _answer(
+    classifiers: Mapping[str, Classifier], source: str | bytes | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the results and the details below them, as HTML.
+
+    Raises:
+        gr.Error: the photo cannot be read; the sentence has been yielded, since the toast goes away.
+
+    """
+    if source is None:
+        yield render_empty(classifiers, INVITATION), ""
+        return
+    try:
+        comparison = compare(classifiers, source)
+    except TrashlensError as error:
+        yield render_problem(classifiers, str(error)), ""
+        raise gr.Error(str(error), print_exception=False) from error
+    yield (
+        f'<div role="status">{render_verdict(comparison)}</div>{render_cards(classifiers, comparison)}',
+        f'<div class="tl-details">{render_advice(comparison)}{render_timing(comparison)}</div>',
+    )
 
 
 def _add_endpoint(classifiers: Mapping[str, Classifier]) -> None:

@@ -89,7 +89,7 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
                 list(classifiers), value=list(classifiers), label="Networks that run", elem_id="networks"
             )
             readout = gr.HTML(
-                render_readout(None, 0),
+                _render_readout(None, 0),
                 elem_id="readout",
                 apply_default_css=False,
                 js_on_load=READ_LATENCY,
@@ -104,20 +104,7 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
     def look(
         frame: str | bytes | None, roles: list[str], sent: float | None, before: Pace
     ) -> tuple[str, str, Pace]:
-        if frame is None:
-            return render_empty(classifiers, INVITATION), render_readout(None, 0), Pace()
-        chosen = {role: classifiers[role] for role in classifiers if role in roles}
-        if not chosen:
-            return render_empty(classifiers, CHOOSE), render_readout(None, 0), Pace()
-        try:
-            comparison = compare(chosen, frame)
-        except TrashlensError as error:
-            # No toast: a broken camera would send one with each frame.
-            return render_problem(classifiers, str(error)), render_readout(None, 0), Pace()
-        after = before.add(time.perf_counter(), comparison)
-        smooth = after.smooth(comparison)
-        cards = render_verdict(smooth) + render_cards(classifiers, smooth)
-        return cards, render_readout(after.frames_per_second, sent or 0), after
+        return _answer(classifiers, frame, roles, sent or 0, before)
 
     # Gradio runs the listeners of an event in turn, so the stamp is there when the frame leaves.
     camera.stream(None, None, sent_ms, js=STAMP, show_progress="hidden")
@@ -134,13 +121,36 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
     return camera
 
 
-def render_readout(frames_per_second: float | None, sent_ms: float) -> str:
+def _answer(
+    classifiers: Mapping[str, Classifier],
+    frame: str | bytes | None,
+    roles: list[str],
+    sent_ms: float,
+    before: Pace,
+) -> tuple[str, str, Pace]:
+    """Return the results and the readout as HTML, and the pace with this frame in it."""
+    chosen = {role: classifiers[role] for role in classifiers if role in roles}
+    if frame is None or not chosen:
+        sentence = INVITATION if chosen else CHOOSE
+        return render_empty(classifiers, sentence), _render_readout(None, 0), Pace()
+    try:
+        comparison = compare(chosen, frame)
+    except TrashlensError as error:
+        # No toast: a broken camera would send one with each frame.
+        return render_problem(classifiers, str(error)), _render_readout(None, 0), Pace()
+    after = before.add(time.perf_counter(), comparison)
+    smooth = after.smooth(comparison)
+    results = render_verdict(smooth) + render_cards(classifiers, smooth)
+    return results, _render_readout(after.frames_per_second, sent_ms), after
+
+
+def _render_readout(frames_per_second: float | None, sent_ms: float) -> str:
     """Return the frame rate and a place for the latency, which the browser fills in."""
     rate = "&ndash;" if frames_per_second is None else f"{frames_per_second:.0f}"
     return (
         '<dl class="tl-readout">'
         f'<div><dt>Frames per second</dt><dd id="rate">{rate}</dd></div>'
         f'<div><dt>Latency</dt><dd id="latency" data-sent="{sent_ms}">&ndash;</dd></div></dl>'
-        '<p class="tl-note">Latency: from the moment your browser has a frame to send until its result is '
-        "back on this page. Both are averaged over the last moments.</p>"
+        '<p class="tl-note">Latency is the way of a frame from your browser to the server and back as a '
+        "result. Both numbers cover the last moments.</p>"
     )

@@ -1,0 +1,150 @@
+"""What the cards and the advice say, word for word."""
+
+import re
+
+import pytest
+from conftest import LABELS, toy_bundle, toy_model
+
+from trashlens.bundle import ROLES
+from trashlens.classifier import Classifier, Comparison, Prediction
+from trashlens.ui.advice import ADVICE, render_advice
+from trashlens.ui.cards import (
+    describe_bundle,
+    list_words,
+    render_cards,
+    render_empty,
+    render_problem,
+    render_timing,
+    render_verdict,
+)
+
+
+def compared(**labels: str) -> Comparison:
+    """Return a comparison in which each role is sure of its label; the teacher takes 9 ms, others 2."""
+    return Comparison(
+        decode_ms=3.0,
+        preprocess_ms=1.0,
+        predictions={
+            role: Prediction(
+                confidences={one: float(one == label) for one in sorted({*LABELS, label})},
+                infer_ms=9.0 if role == "teacher" else 2.0,
+            )
+            for role, label in labels.items()
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def classifiers() -> dict[str, Classifier]:
+    return {role: Classifier(toy_bundle(role, toy_model())) for role in ROLES}
+
+
+def text(html: str) -> str:
+    """Return what a reader sees of the HTML."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)).strip()
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (
+            {"teacher": "glass", "baseline": "glass", "student": "glass"},
+            "All three networks say glass .",
+        ),
+        ({"teacher": "glass", "student": "glass"}, "Both networks say glass ."),
+        ({"student": "glass"}, "The student says glass ."),
+        (
+            {"teacher": "glass", "baseline": "metal", "student": "glass"},
+            "The networks disagree: the teacher and the student say glass and the baseline says metal .",
+        ),
+        (
+            {"teacher": "glass", "baseline": "metal", "student": "paper"},
+            "The networks disagree: the teacher says glass , the baseline says metal "
+            "and the student says paper .",
+        ),
+    ],
+)
+def test_the_verdict_names_who_says_what(labels: dict[str, str], sentence: str) -> None:
+    assert text(render_verdict(compared(**labels))) == sentence
+
+
+def test_cards_state_speed_against_the_teacher(classifiers: dict[str, Classifier]) -> None:
+    shown = text(render_cards(classifiers, compared(teacher="glass", baseline="glass", student="glass")))
+    assert shown.count("4.5&times; the teacher&rsquo;s speed") == 2
+    assert shown.count("the reference") == 1
+
+
+def test_a_network_that_did_not_run_says_so_and_compares_nothing(
+    classifiers: dict[str, Classifier],
+) -> None:
+    shown = text(render_cards(classifiers, compared(student="glass")))
+    assert shown.count("not running") == 2
+    assert "speed" not in shown
+
+
+@pytest.mark.parametrize(
+    ("share", "printed"),
+    [(0.0, "0%"), (0.004, "&lt;1%"), (0.012, "1%"), (0.5, "50%"), (0.996, "&gt;99%"), (1.0, "100%")],
+)
+def test_only_certainty_is_printed_as_certain(
+    classifiers: dict[str, Classifier], share: float, printed: str
+) -> None:
+    prediction = Prediction(confidences={"glass": share, "metal": 1 - share}, infer_ms=1.0)
+    shown = render_cards(
+        {"student": classifiers["student"]},
+        Comparison(decode_ms=1.0, preprocess_ms=1.0, predictions={"student": prediction}),
+    )
+    row = re.search(r'<li data-class="glass".*?</li>', shown)
+    assert row is not None
+    assert text(row[0]) == f"glass {printed}"
+
+
+def test_times_add_up_to_the_total_shown() -> None:
+    shown = text(render_timing(compared(teacher="glass", baseline="glass", student="glass")))
+    for part in ("17.0 ms in all", "decode 3.0 ms", "preprocess 1.0 ms", "infer, teacher 9.0 ms"):
+        assert part in shown
+
+
+def test_names_from_a_bundle_cannot_become_markup(classifiers: dict[str, Classifier]) -> None:
+    comparison = compared(teacher="<script>", baseline="glass", student="glass")
+    shown = (
+        render_verdict(comparison) + render_cards(classifiers, comparison) + render_advice(comparison)
+    )
+    assert "<script" not in shown
+    assert "<b>" not in render_problem(classifiers, "a <b> sentence").partition("</p>")[0]
+
+
+def test_before_a_photo_every_network_introduces_itself(classifiers: dict[str, Classifier]) -> None:
+    shown = text(render_empty(classifiers, "Send a photo."))
+    assert shown.startswith("Send a photo.")
+    assert shown.count("waiting") == 3
+    for role in ROLES:
+        assert f"toy_{role} · 24" in shown
+
+
+def test_a_bundle_is_described_without_its_pretraining_tag() -> None:
+    bundle = toy_bundle("student", toy_model())
+    object.__setattr__(bundle, "architecture", "mobilenetv3_small_100.lamb_in1k")
+    object.__setattr__(bundle, "parameters", 1_524_000)
+    assert describe_bundle(bundle).split() == ["mobilenetv3_small_100", "·", "1.5", "M", "parameters"]
+
+
+def test_words_are_joined_as_in_a_sentence() -> None:
+    assert [list_words(["a", "b", "c"][:count]) for count in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+def test_advice_knows_every_class_and_says_that_rules_differ() -> None:
+    assert set(ADVICE) == set(LABELS)
+    for label in LABELS:
+        shown = text(render_advice(compared(teacher=label, baseline=label, student=label)))
+        assert shown.startswith(f"Where it goes {label.capitalize()}")
+        assert "Rules differ locally." in shown
+
+
+def test_advice_on_disagreement_begins_with_the_teacher() -> None:
+    shown = text(render_advice(compared(teacher="paper", baseline="metal", student="metal")))
+    first, second = (
+        "If it is paper as the teacher says",
+        "If it is metal as the baseline and the student say",
+    )
+    assert 0 < shown.index(first) < shown.index(second)
