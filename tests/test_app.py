@@ -122,7 +122,7 @@ def test_a_photo_gets_three_labels_times_and_advice(page: Page) -> None:
         expect(winner(page, role)).to_have_text("cardboard")
         expect(card.locator(".tl-bars li")).to_have_count(6)
         expect(card.locator(".tl-speed")).to_contain_text(re.compile(r"\d ms"))
-        expect(card).to_contain_text(f"toy_{role} · 24\N{NO-BREAK SPACE}parameters")
+        expect(card).to_contain_text(f"toy_{role}, 24\N{NO-BREAK SPACE}parameters")
     speed = page.locator("#photo-results [data-role=student] .tl-speed")
     expect(speed).to_contain_text(re.compile(r"\d× the teacher’s speed"))
     expect(page.locator(".tl-verdict[data-agreed=true]").first).to_have_text(

@@ -119,14 +119,14 @@ def test_before_a_photo_every_network_introduces_itself(classifiers: dict[str, C
     assert shown.startswith("Send a photo.")
     assert shown.count("waiting") == 3
     for role in ROLES:
-        assert f"toy_{role} · 24" in shown
+        assert f"toy_{role}, 24" in shown
 
 
 def test_a_bundle_is_described_without_its_pretraining_tag() -> None:
     bundle = toy_bundle("student", toy_model())
     object.__setattr__(bundle, "architecture", "mobilenetv3_small_100.lamb_in1k")
     object.__setattr__(bundle, "parameters", 1_524_000)
-    assert describe_bundle(bundle).split() == ["mobilenetv3_small_100", "·", "1.5", "M", "parameters"]
+    assert describe_bundle(bundle).split() == ["mobilenetv3_small_100,", "1.5", "M", "parameters"]
 
 
 def test_words_are_joined_as_in_a_sentence() -> None:

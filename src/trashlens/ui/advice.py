@@ -31,7 +31,10 @@ collection point.""",
 )
 """By class, as HTML: where it usually goes, and what to watch for."""
 
-LOCAL_RULES = "<strong>Rules differ locally.</strong> This is general advice; your own collection service has the last word."
+LOCAL_RULES = (
+    "<strong>Rules differ locally.</strong> "
+    "This is general advice; your own collection service has the last word."
+)
 
 
 def render_advice(comparison: Comparison) -> str:

@@ -35,7 +35,7 @@ def describe_bundle(bundle: Bundle) -> str:
     """
     millions = bundle.parameters / 1e6
     size = f"{millions:.1f}\N{NO-BREAK SPACE}M" if millions >= 0.1 else f"{bundle.parameters:,}"
-    return f"{bundle.architecture.partition('.')[0]} · {size}\N{NO-BREAK SPACE}parameters"
+    return f"{bundle.architecture.partition('.')[0]}, {size}\N{NO-BREAK SPACE}parameters"
 
 
 def list_words(words: list[str]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -22,12 +23,15 @@ WAITING = 64
 CLEAN_EVERY_S, KEEP_S = 600, 1800
 """How often uploads are looked through, and the age at which they are deleted, seconds."""
 
-HEADER = """
-<header class="tl-header">
-<svg viewBox="0 0 40 40" width="44" height="44" aria-hidden="true" fill="none" stroke="currentColor">
-<circle cx="17" cy="17" r="12" stroke-width="4.5" stroke-dasharray="21.13 4" stroke-dashoffset="-5"/>
-<path d="M27.5 27.5 36 36" stroke-width="5.5" stroke-linecap="round"/></svg>
-<div><h1>Trashlens</h1>
+# A lens whose rim is three arcs that follow one another, like the arrows of recycling.
+LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40" width="44" height="44" aria-hidden="true" '
+    'fill="none" stroke="{colour}"><circle cx="17" cy="17" r="12" stroke-width="4.5" '
+    'stroke-dasharray="21.13 4" stroke-dashoffset="-5"/>'
+    '<path d="M27.5 27.5 36 36" stroke-width="5.5" stroke-linecap="round"/></svg>'
+)
+HEADER = f"""
+<header class="tl-header">{LOGO.format(colour="currentColor")}<div><h1>Trashlens</h1>
 <p>Three neural networks say which of six classes of waste is in your photo, each with its time.</p></div>
 </header>
 """
@@ -67,6 +71,7 @@ def launch_options() -> dict[str, Any]:
     """Return what `Blocks.launch` needs for the page: its looks, its limits, and no outside link."""
     return {
         "theme": _build_theme(),
+        "head": f'<link rel="icon" href="data:image/svg+xml,{quote(LOGO.format(colour="#2f825f"))}">',
         "css_paths": Path(__file__).with_name("style.css"),
         "max_file_size": ImageLimits().max_bytes,
         "footer_links": [],

@@ -38,7 +38,7 @@ def build_photo_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
                 height=410,
                 elem_id="photo",
             )
-        with gr.Column(scale=9, min_width=320):
+        with gr.Column(scale=9, min_width=640):
             results = gr.HTML(
                 render_empty(classifiers, INVITATION), elem_id="photo-results", apply_default_css=False
             )
@@ -92,8 +92,7 @@ def _add_endpoint(classifiers: Mapping[str, Classifier]) -> None:
         except TrashlensError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    # An event without a trigger is an endpoint; with components, unlike `gr.api`, Gradio checks that the
-    # path lies among the uploads.
+    # An event without a trigger is an endpoint; its components document it as one image in, JSON out.
     image = build_photo_input(label="image", visible=False)
     answer = gr.JSON(label="comparison", visible=False)
     gr.on([], classify, image, answer, api_name="classify", **CONCURRENCY)

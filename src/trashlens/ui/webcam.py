@@ -94,7 +94,7 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
                 apply_default_css=False,
                 js_on_load=READ_LATENCY,
             )
-        with gr.Column(scale=9, min_width=320):
+        with gr.Column(scale=9, min_width=640):
             results = gr.HTML(
                 render_empty(classifiers, INVITATION), elem_id="webcam-results", apply_default_css=False
             )
