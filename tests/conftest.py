@@ -1,5 +1,6 @@
 """Toy networks and synthetic photos that every test module shares."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,18 @@ def coloured_photo(
     generator = np.random.default_rng([seed, LABELS.index(label)])
     pixels = np.array(COLOURS[label]) + generator.integers(-noise, noise + 1, (size[1], size[0], 3))
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Synthetic prepared photos, `{train,val,test}/<class>/`, as `trashlens data` leaves them."""
+    folder = tmp_path_factory.mktemp("data") / "processed"
+    for split, count in (("train", 8), ("val", 3), ("test", 3)):
+        for label in LABELS:
+            (folder / split / label).mkdir(parents=True)
+            for index in range(count):
+                photo = coloured_photo(label, size=(64, 48), noise=60, seed=100 * len(split) + index)
+                photo.save(folder / split / label / f"{label}{index}.jpg", quality=95)
+    record = {"split": "official", "short_side_px": 256, "manifest_sha256": "0" * 64}
+    (folder / "data.json").write_text(json.dumps(record))
+    return folder

@@ -85,8 +85,7 @@ def train_command(argv: Sequence[str]) -> int:
         )
         parser.print_help()
         return 0 if "--help" in argv or "-h" in argv else 2
-    folder = fit(parse_recipe(argv[0], argv[1:]))
-    print(f"Checkpoint: {folder}")
+    fit(parse_recipe(argv[0], argv[1:]))
     return 0
 
 

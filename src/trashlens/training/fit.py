@@ -6,7 +6,6 @@ a run killed at any moment continues from the last whole epoch to the weights it
 
 import dataclasses
 import json
-import logging
 import shutil
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.logging import get_logger
 from accelerate.utils import DataLoaderConfiguration, set_seed
 from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 from torch import nn
@@ -46,7 +46,7 @@ __all__ = ["fit"]
 STATE_FOLDER = "state"
 PROGRESS_FILE = "progress.json"
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)  # speaks once, however many processes train
 
 
 @dataclass(kw_only=True)
@@ -123,12 +123,15 @@ def fit(recipe: Recipe) -> Path:
     else:
         _run_epochs(recipe, trainer, progress, record, Tracker(None))
     accelerator.end_training()
+    logger.info("Checkpoint: %s", recipe.output)
     return recipe.output
 
 
 def make_accelerator(recipe: Recipe) -> Accelerator:
     """Return the accelerator: the device that is there, and the precision it is fast with."""
     return Accelerator(
+        # Left to itself, accelerate takes each of several processes without a GPU for the only one.
+        cpu=not torch.accelerator.is_available(),
         mixed_precision=_choose_precision(recipe.precision),
         dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=recipe.seed),
     )

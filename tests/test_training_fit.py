@@ -1,0 +1,223 @@
+"""The one loop: learns, resumes to the same weights after any kill, runs on two processes, stops on NaN."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
+from trashlens.__main__ import main
+from trashlens.errors import RecipeError, TrainingError
+from trashlens.training import fit as fit_module
+from trashlens.training.checkpoint import read_checkpoint
+from trashlens.training.fit import fit
+from trashlens.training.recipe import Recipe, parse_recipe
+from trashlens.training.tracking import Tracker
+
+TIMEOUT_SEC = 120
+
+
+@pytest.fixture
+def recipe_file(processed: Path, tmp_path: Path) -> Path:
+    """A two-epoch recipe for a toy network (timm's `test_efficientnet`, 0.4 M parameters)."""
+    settings = {
+        "role": "baseline",
+        "output": str(tmp_path / "run"),
+        "network": {"name": "test_efficientnet", "weights": "none"},
+        "data": {"folder": str(processed.parent)},
+        "preprocess": {"size_px": 32},
+        "augment": {"size_px": 32},
+        "loader": {"batch_size": 8},
+        "schedule": {"epochs": 2, "learning_rate": 0.01},
+        "precision": "no",
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> None:
+    """accelerate keeps its precision for the life of a process; each test is a process of its own to it."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def recipe_of(path: Path, **changes: object) -> Recipe:
+    return parse_recipe(
+        str(path), [f"--{key.replace('__', '.')}={value}" for key, value in changes.items()]
+    )
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    one, other = weights_of(first), weights_of(second)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class Interrupting(Tracker):
+    """Interrupts at a step, as Ctrl-C would."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(None)
+        self.at = at
+
+    def log(self, metrics: object, *, step: int) -> None:
+        if step == self.at:
+            raise KeyboardInterrupt
+
+
+def test_a_run_interrupted_and_resumed_ends_with_the_same_weights(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit(recipe_of(recipe_file, output=tmp_path / "whole"))
+    recipe = recipe_of(recipe_file, output=tmp_path / "broken")
+    with monkeypatch.context() as patched:
+        # Step 9 of 12 is in the middle of the second epoch.
+        patched.setattr(fit_module, "Tracker", lambda _: Interrupting(9))
+        patched.setattr(fit_module, "track", lambda *_, **__: contextlib.nullcontext(Interrupting(9)))
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe)
+    assert json.loads((tmp_path / "broken" / "checkpoint.json").read_text())["epoch"] == 1
+    assert not same_weights(whole, tmp_path / "broken")
+    fit(recipe)
+    assert same_weights(whole, tmp_path / "broken")
+    ended = [
+        json.loads((folder / "checkpoint.json").read_text()) for folder in (whole, tmp_path / "broken")
+    ]
+    curves = [[{k: v for k, v in e.items() if "per_sec" not in k} for e in r["history"]] for r in ended]
+    assert curves[0] == curves[1]
+    assert len(curves[0]) == 2
+    assert not (whole / "state").exists()
+
+
+def test_a_run_killed_with_signal_9_continues(recipe_file: Path, tmp_path: Path) -> None:
+    whole = fit(recipe_of(recipe_file, output=tmp_path / "whole", schedule__epochs=6))
+    output = tmp_path / "killed"
+    command = [sys.executable, "-m", "trashlens", "train", str(recipe_file)]
+    options = ["--schedule.epochs=6", f"--output={output}"]
+    process = subprocess.Popen(
+        [*command, *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + TIMEOUT_SEC
+    while not list(output.glob("state/*/progress.json")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (json.loads((output / "checkpoint.json").read_text())).get("complete")
+    fit(recipe_of(recipe_file, output=output, schedule__epochs=6))
+    assert same_weights(whole, output)
+
+
+def test_training_learns_and_the_checkpoint_is_the_best_epoch(recipe_file: Path) -> None:
+    folder = fit(recipe_of(recipe_file, schedule__epochs=8))
+    record = json.loads((folder / "checkpoint.json").read_text())
+    accuracies = [epoch["val/accuracy"] for epoch in record["history"]]
+    assert record["complete"]
+    assert record["val"]["val/accuracy"] == max(accuracies) >= 0.8  # six colours; chance is 0.17
+    assert record["epoch"] == max(
+        i + 1 for i, value in enumerate(accuracies) if value == max(accuracies)
+    )
+    assert record["history"][-1]["train/loss"] < record["history"][0]["train/loss"]
+    checkpoint = read_checkpoint(folder)
+    assert checkpoint.preprocess.size_px == 32
+    assert not checkpoint.network.training
+
+
+def test_a_student_learns_from_the_checkpoint_of_its_teacher(recipe_file: Path, tmp_path: Path) -> None:
+    teacher = fit(recipe_of(recipe_file, role="teacher", output=tmp_path / "teacher"))
+    before = weights_of(teacher)
+    changes = {"role": "student", "objective__distill__teacher": teacher, "output": tmp_path / "student"}
+    student = fit(recipe_of(recipe_file, **changes))
+    history = json.loads((student / "checkpoint.json").read_text())["history"]
+    assert {"train/loss", "train/supervised", "train/kd"} <= set(history[0])
+    after = weights_of(teacher)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    with pytest.raises(RecipeError, match="normalises differently"):
+        fit(
+            recipe_of(
+                recipe_file, **{**changes, "output": tmp_path / "s2", "preprocess__mean": "[0,0,0]"}
+            )
+        )
+
+
+def test_a_complete_run_is_not_repeated_and_another_recipe_is_refused(recipe_file: Path) -> None:
+    folder = fit(recipe_of(recipe_file))
+    changed = (folder / "model.safetensors").stat().st_mtime_ns
+    assert fit(recipe_of(recipe_file)) == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == changed
+    with pytest.raises(RecipeError, match="holds a run of another recipe"):
+        fit(recipe_of(recipe_file, seed=5))
+
+
+def test_seeds_differ_and_are_repeatable(recipe_file: Path, tmp_path: Path) -> None:
+    first, again, other = (
+        fit(recipe_of(recipe_file, output=tmp_path / name, seed=seed, schedule__epochs=1))
+        for name, seed in (("first", 1), ("again", 1), ("other", 2))
+    )
+    assert same_weights(first, again)
+    assert not same_weights(first, other)
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_loss_that_is_not_finite_stops_the_run(recipe_file: Path, precision: str) -> None:
+    with pytest.raises(TrainingError, match=r"^The loss became (nan|inf) at step \d+ \(epoch \d\)"):
+        fit(
+            recipe_of(
+                recipe_file, precision=precision, schedule__learning_rate=1e38, schedule__max_grad_norm=0
+            )
+        )
+
+
+def test_accelerate_launch_trains_on_two_processes(recipe_file: Path, tmp_path: Path) -> None:
+    launch = [
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes=2",
+        "--num_cpu_threads_per_process=1",
+    ]
+    command = [sys.executable, "-m", *launch, "--main_process_port=0", "-m", "trashlens", "train"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*command, str(recipe_file)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SEC,
+    )
+    assert result.returncode == 0, result.stderr
+    record = json.loads((tmp_path / "run" / "checkpoint.json").read_text())
+    assert record["environment"]["processes"] == 2
+    assert record["complete"]
+    # 48 photos in batches of 8 on each of 2 processes: 3 steps an epoch.
+    assert "6/6" in result.stderr
+    assert result.stderr.count("Checkpoint:") == 1
+
+
+def test_the_command_says_what_is_wrong_and_exits_2(
+    recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "no-such-recipe"]) == 2
+    assert main(["train", str(recipe_file), "--network.name=no_such_network"]) == 2
+    assert main(["train", str(recipe_file), f"--network.weights={tmp_path / 'none.safetensors'}"]) == 2
+    assert main(["train", str(recipe_file), "--data.short_side_px=99"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    said = [line for line in lines if line.startswith("trashlens train:")]
+    assert len(said) == 4
+    assert "There is no recipe no-such-recipe" in said[0]
+    assert "timm has no network 'no_such_network'" in said[1]
+    assert "cannot be read" in said[2]
+    assert "was prepared otherwise" in said[3]

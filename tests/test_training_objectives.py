@@ -1,0 +1,123 @@
+"""Losses against values computed by hand; the gradient reaches the student only."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from trashlens.training.objectives import (
+    DistillConfig,
+    Distilled,
+    ObjectiveConfig,
+    Supervised,
+    class_weights,
+    kd_loss,
+)
+
+
+def test_kd_of_equal_logits_is_zero() -> None:
+    logits = torch.randn(5, 6)
+    for temperature in (1.0, 4.0):
+        assert kd_loss(logits, logits, temperature).item() == pytest.approx(0, abs=1e-6)
+        assert kd_loss(logits + 3, logits, temperature).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_kd_at_temperature_one_by_hand() -> None:
+    # Teacher (3/4, 1/4), student (1/2, 1/2): KL = 3/4 ln(3/2) + 1/4 ln(1/2).
+    teacher, student = torch.tensor([[math.log(3.0), 0.0]]), torch.zeros(1, 2)
+    expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    assert kd_loss(student, teacher, 1.0).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_kd_at_temperature_two_by_hand() -> None:
+    # Logits (2 ln 3, 0) at T = 2 are (ln 3, 0): the same KL, times T² = 4.
+    teacher, student = torch.tensor([[2 * math.log(3.0), 0.0]]), torch.zeros(1, 2)
+    expected = 4 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+    assert kd_loss(student, teacher, 2.0).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_kd_is_the_mean_over_photos_not_over_photos_and_classes() -> None:
+    teacher, student = torch.tensor([[math.log(3.0), 0.0]]), torch.zeros(1, 2)
+    both = kd_loss(student.repeat(7, 1), teacher.repeat(7, 1), 2.0)
+    assert both.item() == pytest.approx(kd_loss(student, teacher, 2.0).item())
+
+
+def test_kd_gradient_size_does_not_shrink_with_temperature() -> None:
+    teacher = torch.tensor([[1.0, 0.0]])
+    norms = []
+    for temperature in (10.0, 100.0):
+        student = torch.zeros(1, 2, requires_grad=True)
+        kd_loss(student, teacher, temperature).backward()
+        norms.append(student.grad.norm().item())
+    assert norms[0] == pytest.approx(norms[1], rel=0.02)
+
+
+def test_supervised_by_hand_with_weights_and_smoothing() -> None:
+    logits, labels = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]]), torch.tensor([0, 1])
+    plain = Supervised(torch.ones(2), 0.0)(logits, torch.empty(0), labels)["loss"]
+    assert plain.item() == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
+    weighted = Supervised(torch.tensor([1.0, 3.0]), 0.0)(logits, torch.empty(0), labels)["loss"]
+    assert weighted.item() == pytest.approx((math.log(4 / 3) + 3 * math.log(2)) / 4)
+    # Smoothing 0.2 over two classes: targets (0.9, 0.1) and (0.1, 0.9).
+    smoothed = Supervised(torch.ones(2), 0.2)(logits, torch.empty(0), labels)["loss"]
+    first = 0.9 * math.log(4 / 3) + 0.1 * math.log(4)
+    assert smoothed.item() == pytest.approx((first + math.log(2)) / 2)
+
+
+def test_class_weights_by_hand() -> None:
+    counts = torch.tensor([1.0, 4.0])
+    assert torch.allclose(class_weights(counts, 0.0), torch.ones(2))
+    # Balanced: both classes weigh the same in total, and a photo weighs 1 on average.
+    assert torch.allclose(class_weights(counts, 1.0), torch.tensor([2.5, 0.625]))
+    assert torch.allclose(class_weights(counts, 0.5), torch.tensor([5 / 3, 5 / 6]))
+
+
+def make_distilled(alpha: float) -> Distilled:
+    torch.manual_seed(0)
+    teacher = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(6))
+    teacher(torch.randn(2, 3, 8, 8))
+    config = DistillConfig(teacher="unused", alpha=alpha, temperature=2.0)
+    return Distilled(Supervised(torch.ones(6), 0.1), teacher, config)
+
+
+def test_the_teacher_stays_frozen_and_in_evaluation_through_train() -> None:
+    objective = make_distilled(0.5)
+    before = {name: tensor.clone() for name, tensor in objective.teacher.state_dict().items()}
+    objective.train()
+    assert objective.training
+    assert not objective.teacher.training
+    student = nn.Sequential(nn.Flatten(), nn.Linear(192, 6))
+    images, labels = torch.randn(4, 3, 8, 8) * 50, torch.tensor([0, 1, 2, 3])
+    objective(student(images), images, labels)["loss"].backward()
+    assert all(parameter.grad is None for parameter in objective.teacher.parameters())
+    assert not any(parameter.requires_grad for parameter in objective.teacher.parameters())
+    assert all(parameter.grad.abs().sum() > 0 for parameter in student.parameters())
+    after = objective.teacher.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_the_parts_are_named_and_mixed_by_alpha(alpha: float) -> None:
+    objective = make_distilled(alpha).train()
+    logits, images = torch.randn(4, 6), torch.randn(4, 3, 8, 8)
+    parts = objective(logits, images, torch.tensor([0, 1, 2, 3]))
+    assert set(parts) == {"loss", "supervised", "kd"}
+    mixed = (1 - alpha) * parts["supervised"] + alpha * parts["kd"]
+    assert parts["loss"].item() == pytest.approx(mixed.item())
+    teacher_logits = objective.teacher(images)
+    assert parts["kd"].item() == pytest.approx(kd_loss(logits, teacher_logits, 2.0).item())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DistillConfig(teacher="t", alpha=1.5),
+        lambda: DistillConfig(teacher="t", temperature=0.0),
+        lambda: ObjectiveConfig(label_smoothing=1.0),
+        lambda: ObjectiveConfig(class_weight_power=2.0),
+    ],
+)
+def test_settings_that_contradict_are_refused(make: object) -> None:
+    with pytest.raises(ValueError, match="must"):
+        make()

@@ -1,0 +1,83 @@
+"""Recipes: shipped ones hold, contradictions are refused, and baseline and student differ in one thing."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trashlens.errors import RecipeError
+from trashlens.training.recipe import Recipe, find_recipe, parse_recipe, shipped_recipes
+
+
+def test_the_shipped_recipes_parse() -> None:
+    assert shipped_recipes() == ["baseline", "student", "teacher", "teacher-stage3"]
+    for name in shipped_recipes():
+        recipe = parse_recipe(name)
+        assert recipe.role == name.split("-")[0]
+        assert recipe.network.weights == "hub"
+
+
+def test_baseline_and_student_differ_by_the_teachers_signal_only() -> None:
+    baseline, student = (dataclasses.asdict(parse_recipe(name)) for name in ("baseline", "student"))
+    assert student["objective"].pop("distill")
+    assert baseline["objective"].pop("distill") is None
+    for recipe in (baseline, student):
+        recipe.pop("role")
+        recipe.pop("output")
+    assert baseline == student
+
+
+def test_options_override_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        yaml.safe_dump({"role": "baseline", "output": "runs/x", "network": {"name": "resnet18"}})
+    )
+    recipe = parse_recipe(str(path), ["--schedule.epochs=3", "--network.weights=none", "--seed", "4"])
+    assert (recipe.schedule.epochs, recipe.network.weights, recipe.seed) == (3, "none", 4)
+    assert recipe.network.name == "resnet18"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        (
+            "nowhere.yaml",
+            [],
+            r"There is no recipe nowhere\.yaml\. Give a YAML file or one of baseline, student",
+        ),
+        ("student", ["--objective.distill=null"], "A student, and only a student, needs"),
+        ("baseline", ["--objective.distill.teacher=t"], "A student, and only a student, needs"),
+        ("teacher", ["--schedule.epochs=0"], r"schedule\.epochs must be at least 1"),
+        ("teacher", ["--seed=x"], "seed"),
+        ("teacher", ["--no_such_setting=1"], "no_such_setting"),
+    ],
+)
+def test_a_recipe_that_does_not_hold_is_a_sentence(name: str, options: list[str], sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        parse_recipe(name, options)
+
+
+def test_an_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "typo.yaml"
+    path.write_text(find_recipe("teacher").read_text() + "epoch: 3\n")
+    with pytest.raises(RecipeError, match="epoch"):
+        parse_recipe(str(path))
+    path.write_text("{")
+    with pytest.raises(RecipeError, match=r"typo\.yaml does not hold"):
+        parse_recipe(str(path))
+
+
+def test_the_record_of_a_recipe_names_no_path_of_a_machine() -> None:
+    options = [
+        "--network.weights=/home/me/w.safetensors",
+        "--data.source=/mnt/x.zip",
+        "--output=/tmp/run",
+    ]
+    recipe = parse_recipe("student", [*options, "--objective.distill.teacher=/srv/runs/teacher"])
+    text = json.dumps(recipe.to_json())
+    assert "/" not in text
+    assert '"weights": "w.safetensors"' in text
+    assert '"teacher": "teacher"' in text
+    assert isinstance(recipe, Recipe)
