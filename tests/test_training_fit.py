@@ -73,7 +73,7 @@ class Interrupting(Tracker):
         super().__init__(None)
         self.at = at
 
-    def log(self, metrics: object, *, step: int) -> None:
+    def log(self, _metrics: object, *, step: int) -> None:
         if step == self.at:
             raise KeyboardInterrupt
 

@@ -40,7 +40,9 @@ def test_a_partial_file_is_loaded_and_reported(tmp_path: Path) -> None:
 def test_tensors_are_renamed_by_prefix(tmp_path: Path) -> None:
     source, _ = create_network(toy(), classes=6)
     renamed = {
-        k.replace("bn1.", "old.norm."): v + 1 for k, v in source.state_dict().items() if "bn1." == k[:4]
+        k.replace("bn1.", "old.norm."): v + 1
+        for k, v in source.state_dict().items()
+        if k.startswith("bn1.")
     }
     save_file(renamed, tmp_path / "renamed.safetensors")
     config = toy(weights=str(tmp_path / "renamed.safetensors"), rename={"old.norm": "bn1"})
@@ -50,9 +52,7 @@ def test_tensors_are_renamed_by_prefix(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_created_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        RecipeError, match=r"timm has no network 'resnet51' \(it has: .*none similar|resnet"
-    ):
+    with pytest.raises(RecipeError, match=r"timm has no network 'resnet51' \(it has: .*resnet"):
         create_network(NetworkConfig(name="resnet51"), classes=6)
     with pytest.raises(RecipeError, match="cannot be read"):
         create_network(toy(weights=str(tmp_path / "none.safetensors")), classes=6)
@@ -60,9 +60,9 @@ def test_what_cannot_be_created_is_a_sentence(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(RecipeError, match="cannot be read"):
         create_network(toy(weights=str(tmp_path / "text.safetensors")), classes=6)
     save_file({"other": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(RecipeError, match="No tensor of .* fits the network"):
+    with pytest.raises(RecipeError, match=r"No tensor of .* fits the network"):
         create_network(toy(weights=str(tmp_path / "other.safetensors")), classes=6)
-    with pytest.raises(RecipeError, match="could not be created with .*'no_such_argument': 1"):
+    with pytest.raises(RecipeError, match=r"could not be created with .*'no_such_argument': 1"):
         create_network(toy(arguments={"no_such_argument": 1}), classes=6)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -1,0 +1,131 @@
+"""The command line as a user meets it: help, predictions, sentences for what is wrong, exit codes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import LABELS, coloured_photo
+
+from trashlens.__main__ import COMMANDS, main
+from trashlens.classifier import compare, load_classifiers
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with one photo of each class, and a file that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for label in LABELS:
+        coloured_photo(label).save(folder / f"{label}.png")
+    (folder / "notes.txt").write_text("not a photo")
+    return folder
+
+
+def test_predict_json_is_the_api_contract_with_a_path(
+    photos: Path, toy_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(photos), "--json", f"--models={toy_models}"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(answer["path"]).stem for answer in answers] == list(LABELS)
+    expected = compare(load_classifiers(toy_models), photos / "metal.png").to_json()
+    metal = answers[LABELS.index("metal")]
+    assert list(metal) == ["path", *expected]
+    for role, result in expected["results"].items():
+        assert metal["results"][role]["confidences"] == pytest.approx(result["confidences"])
+        assert metal["results"][role]["label"] == result["label"] == "metal"
+
+
+def test_predict_for_people_is_a_line_a_photo(
+    photos: Path, toy_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(photos / "paper.png"), f"--models={toy_models}"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "paper.png" in line
+    assert all(f"{role} paper " in line for role in ("teacher", "baseline", "student"))
+
+
+def test_a_bad_photo_costs_a_sentence_not_the_others(
+    photos: Path, toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty, cut, folder = tmp_path / "empty.jpg", tmp_path / "cut.png", tmp_path / "nothing"
+    empty.touch()
+    cut.write_bytes((photos / "glass.png").read_bytes()[:3000])
+    folder.mkdir()
+    paths = [empty, cut, tmp_path / "gone.jpg", photos / "notes.txt", folder, photos / "glass.png"]
+    assert main(["predict", *map(str, paths), "--json", f"--models={toy_models}"]) == 2
+    output = capsys.readouterr()
+    assert [json.loads(line)["results"]["teacher"]["label"] for line in output.out.splitlines()] == [
+        "glass"
+    ]
+    said = output.err.splitlines()
+    expected = ["is empty", "damaged or cut off", "There is no file", "not an image", "holds no photos"]
+    assert len(said) == len(expected)
+    assert all(part in line for part, line in zip(expected, said, strict=True))
+
+
+def test_a_damaged_bundle_is_a_sentence_and_exit_2(
+    photos: Path, toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(toy_models, models)
+    (models / "student" / "model.onnx").write_bytes(b"changed")
+    assert main(["predict", str(photos), f"--models={models}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("trashlens predict: The SHA-256 of")
+    assert said.count("\n") == 1
+    assert main(["predict", str(photos), f"--models={tmp_path / 'none'}"]) == 2
+    assert "has no readable bundle.json" in capsys.readouterr().err
+
+
+def test_help_lists_every_command_and_an_unknown_one_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"\n  {name} " in listed for name in COMMANDS)
+    assert main(["classify"]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("trashlens: there is no command classify.")
+    assert main([]) == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main([command, "--help"])
+    except SystemExit as stopped:
+        code = stopped.code
+    assert code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"trashlens {command}" in text
+    assert COMMANDS[command].__doc__.split(":")[0].rstrip(".") in text
+
+
+def test_settings_are_explained_by_their_docstrings(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--schedule.learning_rate" in text
+    assert "Peak. 1e-3 on all layers destroys pretrained features." in text
+
+
+def test_without_the_train_packages_the_command_says_what_to_install(tmp_path: Path) -> None:
+    blocker = "import sys; sys.modules['torch'] = None; sys.modules['sklearn'] = None; "
+    code = blocker + "from trashlens.__main__ import main; sys.exit(main(['data']))"
+    environment = {**os.environ, "HF_HOME": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert result.returncode == 2
+    assert "needs the train packages" in result.stderr
+    assert "pipenv sync --categories" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_it_runs_as_a_module(photos: Path, toy_models: Path) -> None:
+    command = [sys.executable, "-m", "trashlens", "predict", str(photos / "trash.png")]
+    result = subprocess.run([*command, f"--models={toy_models}"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "student trash" in result.stdout

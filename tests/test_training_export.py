@@ -1,0 +1,165 @@
+"""Export passes only what agrees with torch; the bundle carries no trace of the machine; reports add up."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import LABELS, toy_bundle, toy_model
+from torch import nn
+
+from trashlens.__main__ import main
+from trashlens.bundle import Bundle
+from trashlens.classifier import Classifier
+from trashlens.errors import DataError, ExportError, TrainingError
+from trashlens.training import export as export_module
+from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
+from trashlens.training.data import read_photos
+from trashlens.training.export import ExportConfig, export_bundle, fit_temperature, to_onnx
+from trashlens.training.networks import NetworkConfig, create_network, fit_head
+from trashlens.training.recipe import parse_recipe
+from trashlens.training.report import evaluate_bundles, format_table
+
+
+@pytest.fixture(scope="module")
+def checkpoint(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a toy network whose head was fitted on the synthetic photos."""
+    folder = tmp_path_factory.mktemp("runs") / "toy"
+    recipe = parse_recipe(
+        "baseline",
+        ["--network.name=test_efficientnet", "--network.weights=none", "--preprocess.size_px=32"],
+    )
+    torch.manual_seed(0)
+    network, _ = create_network(NetworkConfig(name="test_efficientnet", weights="none"), classes=6)
+    images, labels = read_photos(processed / "train", LABELS, recipe.preprocess)
+    fit_head(network, [(torch.from_numpy(images), torch.from_numpy(labels))])
+    record = {
+        "recipe": recipe.to_json(),
+        "labels": list(LABELS),
+        "data": {"manifest_sha256": "0" * 64},
+        "weights": {"source": "none"},
+        "environment": {"torch": torch.__version__},
+        "epoch": 1,
+        "history": [{"epoch": 1}],
+    }
+    write_checkpoint(folder, network, record)
+    return folder
+
+
+@pytest.mark.parametrize("weights", ["float32", "float16"])
+def test_the_bundle_agrees_with_torch_and_says_how_much(
+    checkpoint: Path, processed: Path, tmp_path: Path, weights: str
+) -> None:
+    config = ExportConfig(weights=weights, photos=processed / "val")
+    folder = export_bundle(checkpoint, tmp_path, config)
+    assert folder == tmp_path / "baseline"
+    bundle = Bundle.load(folder)
+    assert bundle.weights == weights
+    assert bundle.metrics["parity"]["photos"] == 18
+    assert bundle.metrics["parity"]["max_logit_difference"] < export_module.TOLERANCE[weights]
+    assert bundle.metrics["val"]["accuracy"] > 0.8
+    images, _ = read_photos(processed / "test", LABELS, bundle.preprocess)
+    with torch.inference_mode():
+        expected = read_checkpoint(checkpoint).network(torch.from_numpy(images)).numpy()
+    assert np.abs(Classifier(bundle).infer(images) - expected).max() < export_module.TOLERANCE[weights]
+
+
+def test_float16_storage_halves_the_file(checkpoint: Path) -> None:
+    network = read_checkpoint(checkpoint).network
+    full, half = (
+        len(to_onnx(network, size_px=32, weights=weights)) for weights in ("float32", "float16")
+    )
+    assert half < 0.65 * full
+
+
+def test_no_path_and_no_trace_of_the_machine_is_in_the_bundle(
+    checkpoint: Path, processed: Path, tmp_path: Path
+) -> None:
+    folder = export_bundle(checkpoint, tmp_path, ExportConfig(photos=processed / "val"))
+    model = onnx.load(folder / "model.onnx")
+    assert not model.metadata_props
+    assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+    for file in folder.iterdir():
+        content = file.read_bytes()
+        for trace in (b"/site-packages", b"/home/", b"/root/", b"/work/", b"/tmp/", b".py"):
+            assert trace not in content, f"{trace!r} in {file.name}"
+
+
+def test_a_graph_that_disagrees_is_refused_and_the_earlier_bundle_stays(
+    checkpoint: Path, processed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ExportConfig(photos=processed / "val")
+    folder = export_bundle(checkpoint, tmp_path, config)
+    earlier = Bundle.load(folder)
+    honest = export_module.to_onnx
+
+    def wrong(network: nn.Module, **options: object) -> bytes:
+        with torch.no_grad():
+            network.get_classifier().bias[2] += 0.01
+        graph = honest(network, **options)
+        with torch.no_grad():
+            network.get_classifier().bias[2] -= 0.01
+        return graph
+
+    monkeypatch.setattr(export_module, "to_onnx", wrong)
+    with pytest.raises(ExportError, match=r"differ by 0\.01 in a logit on 18 photos; 0\.001 is allowed"):
+        export_bundle(checkpoint, tmp_path, config)
+    assert Bundle.load(folder) == earlier
+
+
+def test_what_is_missing_is_a_sentence(checkpoint: Path, tmp_path: Path, processed: Path) -> None:
+    with pytest.raises(TrainingError, match="holds no checkpoint"):
+        export_bundle(tmp_path, tmp_path)
+    with pytest.raises(DataError, match="holds no prepared photos"):
+        export_bundle(checkpoint, tmp_path, ExportConfig(photos=tmp_path / "none"))
+    damaged = tmp_path / "damaged"
+    shutil.copytree(checkpoint, damaged)
+    (damaged / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(TrainingError, match="is damaged"):
+        export_bundle(damaged, tmp_path, ExportConfig(photos=processed / "val"))
+
+
+def test_temperature_finds_the_one_that_made_the_labels() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(20_000, 6)) * 3
+    probabilities = np.exp(logits / 2.5)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    labels = np.array([generator.choice(6, p=row) for row in probabilities])
+    assert fit_temperature(logits, labels) == pytest.approx(2.5, rel=0.05)
+
+
+def test_the_command_exports_and_evaluates(
+    checkpoint: Path, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = tmp_path / "models"
+    for role in ("teacher", "student"):
+        toy_bundle(role, toy_model()).write(models / role)
+    options = [f"--models={models}", f"--photos={processed / 'val'}"]
+    assert main(["export", str(checkpoint), *options, "--weights=float16"]) == 0
+    assert main(["evaluate", f"--models={models}", f"--photos={processed / 'test'}", "--write"]) == 0
+    output = capsys.readouterr().out
+    assert "| student | toy_student | 0.0 M |" in output
+    record = json.loads((models / "baseline" / "bundle.json").read_text())
+    assert set(record["metrics"]) == {"val", "parity", "test", "latency"}
+    assert record["metrics"]["test"]["photos"] == 18
+
+
+def test_the_report_counts_what_the_bundles_answer(toy_models: Path, processed: Path) -> None:
+    bundles = evaluate_bundles(toy_models, processed / "test")
+    teacher, baseline = (bundles[role].metrics["test"] for role in ("teacher", "baseline"))
+    assert teacher["accuracy"] == 1.0
+    assert baseline["accuracy"] == pytest.approx(12 / 18)  # it swaps glass and plastic
+    assert baseline["f1"]["glass"] == 0
+    assert bundles["teacher"].metrics["latency"]["times_teacher_speed"] == 1.0
+    assert Bundle.load(toy_models / "teacher").metrics == {}
+    with pytest.raises(DataError, match="holds no photos in folders named cardboard"):
+        evaluate_bundles(toy_models, processed / "nowhere")
+
+
+def test_the_table_shows_a_dash_for_what_was_not_measured() -> None:
+    rows = format_table({"teacher": toy_bundle("teacher", toy_model())}).splitlines()
+    assert len(rows) == 3
+    assert rows[-1].endswith("| – | – | – | – |")
