@@ -17,6 +17,8 @@ __all__ = ["Pace", "build_webcam_tab"]
 
 INVITATION = "Start the camera, hold one object in front of it, and the results follow."
 CHOOSE = "Choose at least one network, and its results appear here."
+EVERY_S = 0.05
+"""Time between two frames, seconds; a frame still on its way lets the next ones drop."""
 WINDOW_S = 1.5
 """How far back the numbers are averaged, seconds."""
 VIEWERS = 4
@@ -85,8 +87,9 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
                 visible=False,
                 elem_id="camera",
             )
+            roles = list(classifiers)
             networks = gr.CheckboxGroup(
-                list(classifiers), value=list(classifiers), label="Networks that run", elem_id="networks"
+                roles, value=roles, label="Networks that run", elem_id="networks"
             )
             readout = gr.HTML(
                 _render_readout(None, 0),
@@ -98,6 +101,18 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
             results = gr.HTML(
                 render_empty(classifiers, INVITATION), elem_id="webcam-results", apply_default_css=False
             )
+    _stream(classifiers, camera, networks, results, readout)
+    return camera
+
+
+def _stream(
+    classifiers: Mapping[str, Classifier],
+    camera: gr.Image,
+    networks: gr.CheckboxGroup,
+    results: gr.HTML,
+    readout: gr.HTML,
+) -> None:
+    """Answer every frame of the camera while it runs."""
     sent_ms = gr.Number(0, visible=False)
     pace = gr.State(Pace())
 
@@ -107,18 +122,17 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
         return _answer(classifiers, frame, roles, sent or 0, before)
 
     # Gradio runs the listeners of an event in turn, so the stamp is there when the frame leaves.
-    camera.stream(None, None, sent_ms, js=STAMP, show_progress="hidden")
+    camera.stream(None, None, sent_ms, js=STAMP, stream_every=EVERY_S, show_progress="hidden")
     camera.stream(
         look,
         [camera, networks, sent_ms, pace],
         [results, readout, pace],
-        stream_every=0.05,
+        stream_every=EVERY_S,
         time_limit=TIME_LIMIT_S,
         concurrency_limit=VIEWERS,
         show_progress="hidden",
         api_visibility="private",
     )
-    return camera
 
 
 def _answer(
