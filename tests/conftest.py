@@ -1,6 +1,8 @@
 """Toy networks and synthetic photos that every test module shares."""
 
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,11 @@ from PIL import Image
 
 from trashlens.bundle import ROLES, Bundle
 from trashlens.image import Preprocess
+
+# Before anything imports them: the caches of `datasets` and of the Hub lie in the run's own folder, and
+# nothing is ever fetched.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="trashlens-tests-")
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
 

@@ -189,9 +189,7 @@ def test_an_interruption_while_writing_leaves_the_earlier_photos(
     assert [path.name for path in (folder / "processed").iterdir()] == ["earlier"]
 
 
-def test_an_unreachable_hub_is_a_sentence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_unreachable_hub_is_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **options: object) -> str:
         assert options == {"repo_type": "dataset", "revision": "abc123"}
         raise ConnectionError("no route")

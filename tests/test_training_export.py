@@ -21,7 +21,7 @@ from trashlens.training.data import read_photos
 from trashlens.training.export import ExportConfig, export_bundle, fit_temperature, to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
 from trashlens.training.recipe import parse_recipe
-from trashlens.training.report import evaluate_bundles, format_table
+from trashlens.training.report import evaluate_bundles, format_table, labelled_photos
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_the_command_exports_and_evaluates(
 
 
 def test_the_report_counts_what_the_bundles_answer(toy_models: Path, processed: Path) -> None:
-    bundles = evaluate_bundles(toy_models, processed / "test")
+    bundles = evaluate_bundles(toy_models, labelled_photos(processed / "test", LABELS))
     teacher, baseline = (bundles[role].metrics["test"] for role in ("teacher", "baseline"))
     assert teacher["accuracy"] == 1.0
     assert baseline["accuracy"] == pytest.approx(12 / 18)  # it swaps glass and plastic
@@ -156,7 +156,7 @@ def test_the_report_counts_what_the_bundles_answer(toy_models: Path, processed: 
     assert bundles["teacher"].metrics["latency"]["times_teacher_speed"] == 1.0
     assert Bundle.load(toy_models / "teacher").metrics == {}
     with pytest.raises(DataError, match="holds no photos in folders named cardboard"):
-        evaluate_bundles(toy_models, processed / "nowhere")
+        labelled_photos(processed / "nowhere", LABELS)
 
 
 def test_the_table_shows_a_dash_for_what_was_not_measured() -> None:

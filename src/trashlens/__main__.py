@@ -106,17 +106,23 @@ def export_command(argv: Sequence[str]) -> int:
 
 
 def evaluate_command(argv: Sequence[str]) -> int:
-    """Measure the bundles on prepared photos, through the same calls that serve."""
-    from trashlens.training.report import evaluate_bundles, format_table
+    """Measure the bundles on TrashNet's original test photos, or on a folder of your own."""
+    from trashlens.training.data import LABELS, DataConfig, read_originals
+    from trashlens.training.report import evaluate_bundles, format_table, labelled_photos
 
     parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
     _add_models(parser)
-    parser.add_argument(
-        "--photos", type=Path, default=Path("data/processed/test"), help="<class>/<photo>"
-    )
+    parser.add_argument("--photos", type=Path, help="measure on <class>/<photo> in this folder instead")
     parser.add_argument("--write", action="store_true", help="keep the numbers in each bundle.json")
-    options = parser.parse_args(argv)
-    print(format_table(evaluate_bundles(options.models, options.photos, write=options.write)))
+    parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px"})
+    given = parser.instantiate(parser.parse_args(argv)).as_dict()
+    models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
+    photos: Sequence[tuple[bytes | Path, str]]
+    if folder is None:
+        photos, name = read_originals(DataConfig(**given), "test"), "test"
+    else:
+        photos, name = labelled_photos(folder, LABELS), folder.name
+    print(format_table(evaluate_bundles(models, photos, name=name, write=write), name=name))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +16,35 @@ from trashlens.image import list_photos
 from trashlens.training.checkpoint import cpu_name
 from trashlens.training.evaluate import score
 
-__all__ = ["evaluate_bundles", "format_table"]
+__all__ = ["evaluate_bundles", "format_table", "labelled_photos"]
 
 
-def evaluate_bundles(models: Path, photos: Path, *, write: bool = False) -> dict[str, Bundle]:
-    """Return the bundles with `metrics[<name of the photos' folder>]` and `metrics["latency"]` measured.
+def evaluate_bundles(
+    models: Path, photos: Sequence[tuple[bytes | Path, str]], *, name: str = "test", write: bool = False
+) -> dict[str, Bundle]:
+    """Return the bundles with `metrics[name]` and `metrics["latency"]` measured on photos and their classes.
 
-    Every photo of `photos/<class>/` is one request to all three networks in turn, so their times are
-    interleaved. With `write` the numbers are kept in each bundle.json.
+    Every photo is one request to all three networks in turn, so their times are interleaved. With `write`
+    the numbers are kept in each bundle.json.
 
     Raises:
         BundleError: a bundle is missing or damaged.
-        DataError: there are no photos of the bundles' classes.
-
+        DataError: there are no photos.
+        ImageError: one of them cannot be read.
     """
     bundles = load_bundles(models)
     classifiers = {role: Classifier(bundle) for role, bundle in bundles.items()}
-    classes = bundles["teacher"].labels
-    paths = [path for path in list_photos(photos) if path.parent.name in classes]
-    if not paths:
-        raise DataError(f"{photos} holds no photos in folders named {', '.join(classes)}.")
-    for path in paths[:10]:  # the first calls pay for cold caches
-        compare(classifiers, path)
-    comparisons = [compare(classifiers, path) for path in tqdm(paths, "photos", unit="photo")]
-    labels = np.array([classes.index(path.parent.name) for path in paths])
+    if not photos:
+        raise DataError("There are no photos to evaluate on.")
+    for photo, _ in photos[:10]:  # the first calls pay for cold caches
+        compare(classifiers, photo)
+    comparisons = [compare(classifiers, photo) for photo, _ in tqdm(photos, "photos", unit="photo")]
     measured = {}
     for role, bundle in bundles.items():
+        labels = np.array([bundle.labels.index(label) for _, label in photos])
         probabilities = np.array([list(c.predictions[role].confidences.values()) for c in comparisons])
         metrics = {
-            photos.name: score(labels, probabilities, classes=classes),
+            name: score(labels, probabilities, classes=bundle.labels),
             "latency": _latency(comparisons, role),
         }
         measured[role] = dataclasses.replace(bundle, metrics={**bundle.metrics, **metrics})
@@ -53,14 +53,25 @@ def evaluate_bundles(models: Path, photos: Path, *, write: bool = False) -> dict
     return measured
 
 
-def format_table(bundles: Mapping[str, Bundle]) -> str:
+def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[bytes | Path, str]]:
+    """Return the photos of `folder/<class>/` with their classes.
+
+    Raises:
+        DataError: there are none.
+    """
+    paths = [path for path in list_photos(folder) if path.parent.name in classes]
+    if not paths:
+        raise DataError(f"{folder} holds no photos in folders named {', '.join(classes)}.")
+    return [(path, path.parent.name) for path in paths]
+
+
+def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
     """Return the Markdown table of what the bundles' records say; what was not measured is a dash."""
-    header = (
-        "| role | network | parameters | file | test accuracy (95 %) | macro F1 | one photo | speed |"
-    )
+    measured = f"{name} accuracy (95 %) | macro F1"
+    header = f"| role | network | parameters | file | {measured} | one photo | speed |"
     rows = [header, "|---|---|---:|---:|---:|---:|---:|---:|"]
     for role, bundle in bundles.items():
-        test, latency = bundle.metrics.get("test"), bundle.metrics.get("latency")
+        test, latency = bundle.metrics.get(name), bundle.metrics.get("latency")
         accuracy = macro_f1 = time = speed = "–"
         if test:
             low, high = test["accuracy_interval"]

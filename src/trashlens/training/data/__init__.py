@@ -8,7 +8,7 @@ from trashlens.training.data.loaders import (
     read_photos,
 )
 from trashlens.training.data.manifest import SPLITS, Photo, read_manifest, write_manifest
-from trashlens.training.data.prepare import DataConfig, prepare_data, read_record
+from trashlens.training.data.prepare import DataConfig, prepare_data, read_originals, read_record
 from trashlens.training.data.source import LABELS
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "make_loaders",
     "prepare_data",
     "read_manifest",
+    "read_originals",
     "read_photos",
     "read_record",
     "write_manifest",

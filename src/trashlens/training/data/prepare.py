@@ -22,9 +22,8 @@ from trashlens.image import decode_image
 from trashlens.training.data.manifest import SPLITS, Photo, read_manifest, write_manifest
 from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
 
-__all__ = ["DataConfig", "prepare_data", "read_record"]
+__all__ = ["DataConfig", "prepare_data", "read_originals", "read_record"]
 
-OFFICIAL_MANIFEST = "trashnet-official.csv"
 RECORD_FILE = "data.json"
 
 
@@ -54,6 +53,14 @@ class DataConfig:
         """Folder of the prepared photos: `{train,val,test}/<class>/`."""
         return self.folder / "processed"
 
+    @property
+    def manifest(self) -> Path:
+        """The split manifest: the committed official one, or the random split's own."""
+        name = (
+            "trashnet-official.csv" if self.split == "official" else f"trashnet-random-{self.seed}.csv"
+        )
+        return self.folder / name
+
 
 def prepare_data(config: DataConfig) -> dict[str, Any]:
     """Write the split photos to `config.processed` and return the record kept beside them.
@@ -72,7 +79,7 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
     hashes = {
         path: hashlib.sha256(data).hexdigest() for path, data in files.items() if path not in dropped
     }
-    photos, manifest = _split(config, hashes)
+    photos = _split(config, hashes)
     record = {
         "dataset": HUB_DATASET,
         "source": "hub" if config.source == "hub" else Path(config.source).name,
@@ -80,8 +87,8 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
         "split": config.split,
         "seed": config.seed if config.split == "random" else None,
         "short_side_px": config.short_side_px,
-        "manifest": manifest.name,
-        "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        "manifest": config.manifest.name,
+        "manifest_sha256": hashlib.sha256(config.manifest.read_bytes()).hexdigest(),
         "content_sha256": _content_hash(hashes),
         "differ_from_manifest": sum(hashes[photo.path] != photo.sha256 for photo in photos),
         "photos": {
@@ -94,6 +101,20 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
         _write_photos(photos, files, staging, config.short_side_px)
         (staging / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return record
+
+
+def read_originals(config: DataConfig, split: str) -> list[tuple[bytes, str]]:
+    """Return the source's own files of one split with their classes, as a visitor would upload them.
+
+    Raises:
+        DataError: the source or the manifest is missing, damaged or not TrashNet.
+    """
+    files, _ = read_source(config.source, config.revision)
+    photos = read_manifest(config.manifest)
+    missing = [photo.path for photo in photos if photo.path not in files]
+    if missing:
+        raise DataError(f"{len(missing)} photos of {config.manifest} are not in the source.")
+    return [(files[photo.path], photo.label) for photo in photos if photo.split == split]
 
 
 def read_record(config: DataConfig) -> dict[str, Any]:
@@ -118,18 +139,17 @@ def _content_hash(hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _split(config: DataConfig, hashes: Mapping[str, str]) -> tuple[list[Photo], Path]:
-    """Return every photo with its split, and the manifest that says so."""
+def _split(config: DataConfig, hashes: Mapping[str, str]) -> list[Photo]:
+    """Return every photo with its split, as the manifest says; the random split's manifest is written."""
     if config.split == "official":
-        manifest = config.folder / OFFICIAL_MANIFEST
-        photos = read_manifest(manifest)
+        photos = read_manifest(config.manifest)
         unknown = {photo.path for photo in photos} ^ set(hashes)
         if unknown:
             raise DataError(
-                f"{len(unknown)} photos differ between the source and {manifest}, first {min(unknown)}. "
+                f"{len(unknown)} photos differ between the source and {config.manifest}, first {min(unknown)}. "
                 "The official split needs TrashNet's own file names."
             )
-        return photos, manifest
+        return photos
     paths = sorted(hashes)
     labels = [path.split("/")[0] for path in paths]
     train, rest, _, rest_labels = train_test_split(
@@ -141,9 +161,8 @@ def _split(config: DataConfig, hashes: Mapping[str, str]) -> tuple[list[Photo], 
         for split, members in zip(SPLITS, (train, val, test), strict=True)
         for path in members
     ]
-    manifest = config.folder / f"trashnet-random-{config.seed}.csv"
-    write_manifest(manifest, photos)
-    return photos, manifest
+    write_manifest(config.manifest, photos)
+    return photos
 
 
 def _write_photos(
