@@ -18,6 +18,8 @@ from trashlens.image import Preprocess
 # nothing is ever fetched.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="trashlens-tests-")
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Toy networks gain nothing from a second thread, and threads that wait for each other slow all others.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
 

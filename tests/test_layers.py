@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "training.recipe": {"errors", "image", "training.data", "training.networks", "training.objectives"},
     "training.checkpoint": {"errors", "image", "training.networks"},
     "training.fit": {
-        "errors",
+        *("errors", "training.fit"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "networks", "objectives")),
         *(f"training.{n}" for n in ("recipe", "tracking")),
     },

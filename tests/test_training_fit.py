@@ -17,9 +17,8 @@ from safetensors.torch import load_file
 
 from trashlens.__main__ import main
 from trashlens.errors import RecipeError, TrainingError
-from trashlens.training import fit as fit_module
 from trashlens.training.checkpoint import read_checkpoint
-from trashlens.training.fit import fit
+from trashlens.training.fit import fit, loop
 from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.tracking import Tracker
 
@@ -85,8 +84,8 @@ def test_a_run_interrupted_and_resumed_ends_with_the_same_weights(
     recipe = recipe_of(recipe_file, output=tmp_path / "broken")
     with monkeypatch.context() as patched:
         # Step 9 of 12 is in the middle of the second epoch.
-        patched.setattr(fit_module, "Tracker", lambda _: Interrupting(9))
-        patched.setattr(fit_module, "track", lambda *_, **__: contextlib.nullcontext(Interrupting(9)))
+
+        patched.setattr(loop, "track", lambda *_, **__: contextlib.nullcontext(Interrupting(9)))
         with pytest.raises(KeyboardInterrupt):
             fit(recipe)
     assert json.loads((tmp_path / "broken" / "checkpoint.json").read_text())["epoch"] == 1

@@ -1,0 +1,131 @@
+"""From a recipe to a checkpoint: prepare, train and validate every epoch, keep the best and the state."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from accelerate.logging import get_logger
+from accelerate.utils import set_seed
+from tqdm import tqdm
+
+from trashlens.errors import RecipeError
+from trashlens.training.checkpoint import (
+    describe_environment,
+    read_record,
+    write_checkpoint,
+    write_record,
+)
+from trashlens.training.data import prepare_data
+from trashlens.training.data import read_record as read_data_record
+from trashlens.training.fit.state import Progress, find_state, read_progress, remove_states, save_state
+from trashlens.training.fit.trainer import (
+    Trainer,
+    make_accelerator,
+    make_trainer,
+    train_epoch,
+    validate,
+)
+from trashlens.training.recipe import Recipe
+from trashlens.training.tracking import Tracker, track
+
+__all__ = ["fit"]
+
+logger = get_logger(__name__)
+
+
+def fit(recipe: Recipe) -> Path:
+    """Train by the recipe, or go on where an interrupted run stopped; return the checkpoint folder.
+
+    The checkpoint is the epoch of highest validation accuracy (the later one of equals).
+
+    Raises:
+        RecipeError: the recipe cannot work, or its output folder belongs to another recipe.
+        DataError: the photos cannot be prepared.
+        TrainingError: the loss is not finite.
+
+    """
+    accelerator = make_accelerator(recipe)
+    progress = read_progress(recipe)
+    if progress is None:
+        logger.info("%s is complete already.", recipe.output)
+        return recipe.output
+    with accelerator.main_process_first():
+        data = _ensure_data(recipe, write=accelerator.is_main_process)
+    set_seed(recipe.seed)
+    trainer, report = make_trainer(recipe, accelerator, resuming=progress.epoch > 0)
+    if progress.epoch:
+        accelerator.load_state(str(find_state(recipe.output)))
+        logger.info("Continuing after epoch %d of %d.", progress.epoch, recipe.schedule.epochs)
+    record = {
+        "recipe": recipe.to_json(),
+        "labels": list(trainer.labels),
+        "data": data,
+        "weights": dataclasses.asdict(report),
+        "environment": {
+            **describe_environment(),
+            "precision": accelerator.mixed_precision,
+            "processes": accelerator.num_processes,
+        },
+    }
+    if accelerator.is_main_process:
+        with track(
+            record, name=recipe.output.name, folder=recipe.output, run_id=progress.run_id
+        ) as tracker:
+            progress.run_id = tracker.run_id
+            _run_epochs(recipe, trainer, progress, record, tracker)
+    else:
+        _run_epochs(recipe, trainer, progress, record, Tracker(None))
+    accelerator.end_training()
+    logger.info("Checkpoint: %s", recipe.output)
+    return recipe.output
+
+
+def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
+    """Return the record of the prepared photos; prepare them first where there are none."""
+    if write and not recipe.data.processed.is_dir():
+        prepare_data(recipe.data)
+    data = read_data_record(recipe.data)
+    wanted = {"split": recipe.data.split, "short_side_px": recipe.data.short_side_px}
+    if any(data[key] != value for key, value in wanted.items()):
+        raise RecipeError(
+            f"{recipe.data.processed} was prepared otherwise ({data['split']} split, "
+            f"{data['short_side_px']} px). Run `trashlens data` with the recipe's settings first."
+        )
+    return data
+
+
+def _run_epochs(
+    recipe: Recipe, trainer: Trainer, progress: Progress, record: dict[str, Any], tracker: Tracker
+) -> None:
+    """Train and validate the epochs that are left, keeping the best checkpoint and the state to resume."""
+    accelerator, epochs, steps = trainer.accelerator, recipe.schedule.epochs, len(trainer.train)
+    bar = tqdm(
+        desc=recipe.role,
+        total=epochs * steps,
+        initial=progress.epoch * steps,
+        unit="step",
+        disable=not accelerator.is_main_process,
+        # A log file gets a line now and then, a terminal a lively bar.
+        mininterval=0.5 if sys.stderr.isatty() else 30,
+    )
+    with bar:
+        for epoch in range(progress.epoch, epochs):
+            metrics = train_epoch(trainer, epoch=epoch, seed=recipe.seed, bar=bar, tracker=tracker)
+            metrics |= validate(trainer)
+            bar.set_postfix(loss=f"{metrics['train/loss']:.3f}", val=f"{metrics['val/accuracy']:.3f}")
+            progress.epoch = epoch + 1
+            progress.history.append({"epoch": epoch + 1, **metrics})
+            tracker.log({"epoch": epoch + 1, **metrics}, step=progress.epoch * steps)
+            if metrics["val/accuracy"] >= progress.best_accuracy:
+                progress.best_accuracy = metrics["val/accuracy"]
+                record |= {"epoch": epoch + 1, "val": {k: v for k, v in metrics.items() if "val/" in k}}
+                if accelerator.is_main_process:
+                    write_checkpoint(recipe.output, accelerator.unwrap_model(trainer.network), record)
+            save_state(recipe.output, accelerator, progress)
+    if accelerator.is_main_process:
+        best = read_record(recipe.output) or {}
+        write_record(recipe.output, {**best, "history": progress.history, "complete": True})
+        tracker.summarise({"best_epoch": best["epoch"], **best["val"]})
+        tracker.log_model(recipe.role, recipe.output, metadata=best)
+        remove_states(recipe.output)
