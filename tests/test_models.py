@@ -1,0 +1,82 @@
+"""The committed bundles: whole, light, free of traces, and worth what their records say."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import pytest
+from conftest import LABELS
+
+from trashlens.bundle import ROLES, Bundle, load_bundles
+from trashlens.training.data import DataConfig, read_originals
+from trashlens.training.report import evaluate_bundles
+
+ROOT = Path(__file__).parents[1]
+MODELS = ROOT / "models"
+
+
+@pytest.fixture(scope="module")
+def bundles() -> dict[str, Bundle]:
+    return load_bundles(MODELS)
+
+
+def test_they_are_light_enough_to_commit() -> None:
+    sizes = [path.stat().st_size for path in MODELS.rglob("*") if path.is_file()]
+    assert sum(sizes) <= 45e6
+    assert max(sizes) <= 30e6
+    assert sorted(path.name for path in MODELS.iterdir()) == sorted(ROLES)
+
+
+def test_they_share_classes_and_preprocessing(bundles: dict[str, Bundle]) -> None:
+    assert {bundle.labels for bundle in bundles.values()} == {LABELS}
+    assert len({bundle.preprocess for bundle in bundles.values()}) == 1
+
+
+def test_the_roles_are_what_they_are_called(bundles: dict[str, Bundle]) -> None:
+    assert bundles["teacher"].parameters > 3 * bundles["student"].parameters
+    baseline, student = (dict(bundles[role].provenance["recipe"]) for role in ("baseline", "student"))
+    assert student["objective"] != baseline["objective"]
+    for recipe in (baseline, student):
+        for differing in ("role", "output"):
+            recipe.pop(differing)
+        recipe["objective"] = {k: v for k, v in recipe["objective"].items() if k != "distill"}
+    assert baseline == student
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_trace_of_a_machine_is_inside(role: str) -> None:
+    for name in ("model.onnx", "bundle.json"):
+        content = (MODELS / role / name).read_bytes()
+        for trace in (b"site-packages", b"/home/", b"/root/", b"/work/", b"/tmp/", b"../"):
+            assert trace not in content
+    text = (MODELS / role / "bundle.json").read_text()
+    assert not re.search(r'"/', text)
+
+
+@pytest.mark.parametrize(
+    ("role", "at_least"), [("teacher", 0.90), ("baseline", 0.88), ("student", 0.88)]
+)
+def test_the_recorded_accuracy_is_good(bundles: dict[str, Bundle], role: str, at_least: float) -> None:
+    test = bundles[role].metrics["test"]
+    assert test["photos"] == 430
+    assert test["accuracy"] >= at_least
+    confusion = test["confusion"]
+    assert sum(confusion[i][i] for i in range(6)) / sum(map(sum, confusion)) == test["accuracy"]
+
+
+def test_they_were_trained_on_the_committed_split(bundles: dict[str, Bundle]) -> None:
+    manifest = hashlib.sha256((ROOT / "data" / "trashnet-official.csv").read_bytes()).hexdigest()
+    assert {b.provenance["data"]["manifest_sha256"] for b in bundles.values()} == {manifest}
+
+
+def test_the_recorded_accuracy_is_found_again_on_the_real_photos(bundles: dict[str, Bundle]) -> None:
+    source = os.environ.get("TRASHLENS_SOURCE")
+    if not source or not Path(source).exists():
+        pytest.skip("TRASHLENS_SOURCE names no copy of TrashNet")
+    photos = read_originals(DataConfig(source=source, folder=ROOT / "data"), "test")
+    measured = evaluate_bundles(MODELS, photos)
+    for role, bundle in bundles.items():
+        found, recorded = (b.metrics["test"]["accuracy"] for b in (measured[role], bundle))
+        # One photo on the fence may fall to the other side on another processor.
+        assert abs(found - recorded) <= 1.5 / 430
