@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "errors": set(),
     "image": {"errors"},
     "bundle": {"errors", "image"},
-    "classifier": {"errors", "image", "bundle"},
+    "machine": set(),
+    "classifier": {"errors", "image", "bundle", "machine"},
     "ui": {"errors", "image", "bundle", "classifier", "ui"},
     "training.data": {"errors", "image", "training.data"},
     "training.networks": {"errors"},
@@ -24,7 +25,7 @@ MAY_IMPORT = {
     "training.evaluate": {"errors"},
     "training.tracking": {"errors"},
     "training.recipe": {"errors", "image", "training.data", "training.networks", "training.objectives"},
-    "training.checkpoint": {"errors", "image", "training.networks"},
+    "training.checkpoint": {"errors", "image", "machine", "training.networks"},
     "training.fit": {
         *("errors", "training.fit"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "networks", "objectives")),
@@ -35,8 +36,7 @@ MAY_IMPORT = {
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate")),
     },
     "training.report": {
-        *("errors", "image", "bundle", "classifier"),
-        *(f"training.{n}" for n in ("checkpoint", "evaluate")),
+        *("errors", "image", "bundle", "classifier", "machine", "training.evaluate"),
     },
 }
 """By room: the rooms it may import from. `__init__` and `__main__` may import anything."""

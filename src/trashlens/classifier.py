@@ -15,6 +15,7 @@ from PIL import Image
 from trashlens.bundle import Bundle, load_bundles
 from trashlens.errors import BundleError
 from trashlens.image import Preprocess, decode_image
+from trashlens.machine import count_cores
 
 __all__ = ["Classifier", "Comparison", "Prediction", "compare", "load_classifiers"]
 
@@ -85,7 +86,7 @@ class Classifier:
         """Open a session with `threads` threads for each network, 0 for one a core."""
         self.bundle = bundle
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or count_cores()
         options.log_severity_level = 3
         # A waiting pool that spins steals the cores from the network that runs next.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

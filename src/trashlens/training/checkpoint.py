@@ -1,7 +1,6 @@
 """Checkpoint: what training writes, `model.safetensors` and readable `checkpoint.json` beside it."""
 
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -16,11 +15,11 @@ from torch import nn
 
 from trashlens.errors import TrainingError
 from trashlens.image import Preprocess
+from trashlens.machine import processor_name
 from trashlens.training.networks import NetworkConfig, create_network
 
 __all__ = [
     "Checkpoint",
-    "cpu_name",
     "describe_environment",
     "read_checkpoint",
     "replace_file",
@@ -101,23 +100,13 @@ def replace_file(path: Path, data: bytes) -> None:
 def describe_environment() -> dict[str, Any]:
     """Return what a run was made with: library versions, device and git commit; no path, no host name."""
     packages = ("torch", "torchvision", "timm", "accelerate", "datasets")
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor_name()
     return {
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in packages},
         "device": device,
         "commit": _git_commit(),
     }
-
-
-def cpu_name() -> str:
-    """Return the processor's name and how many cores this process may use."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        return f"{names[0]}, {len(os.sched_getaffinity(0))} cores"
-    except (OSError, IndexError, AttributeError):
-        return platform.processor() or platform.machine()
 
 
 def _git_commit() -> str | None:

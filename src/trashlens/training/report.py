@@ -1,7 +1,6 @@
 """Measure the bundles on photos through the calls that serve, and print what their records say."""
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from trashlens.bundle import Bundle, load_bundles
 from trashlens.classifier import Classifier, Comparison, compare
 from trashlens.errors import DataError
 from trashlens.image import list_photos
-from trashlens.training.checkpoint import cpu_name
+from trashlens.machine import count_cores, processor_name
 from trashlens.training.evaluate import score
 
 __all__ = ["evaluate_bundles", "format_table", "labelled_photos"]
@@ -95,6 +94,6 @@ def _latency(comparisons: list[Comparison], role: str) -> dict[str, Any]:
         "infer_ms_p95": float(np.percentile(infer_ms, 95)),
         "times_teacher_speed": float(np.median(teacher_ms / infer_ms)),
         "requests": len(infer_ms),
-        "threads": len(os.sched_getaffinity(0)),
-        "cpu": cpu_name(),
+        "threads": count_cores(),
+        "cpu": processor_name(),
     }

@@ -1,0 +1,27 @@
+"""The machine is named without naming the host."""
+
+import os
+import platform
+
+import pytest
+
+from trashlens.machine import count_cores, processor_name
+
+
+def test_the_cores_are_those_of_this_process() -> None:
+    assert 1 <= count_cores() <= (os.cpu_count() or 1)
+
+
+def test_it_works_where_linux_facilities_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr("trashlens.machine.Path.read_text", _missing)
+    assert processor_name() == f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def test_the_host_is_not_named() -> None:
+    assert processor_name().endswith(" cores")
+    assert platform.node() not in processor_name()
+
+
+def _missing(*_: object, **__: object) -> str:
+    raise FileNotFoundError
