@@ -238,7 +238,9 @@ def test_a_file_over_the_limit_gets_a_sentence(page: Page, tmp_path: Path) -> No
     with huge.open("wb") as file:
         file.truncate(31 * 2**20)
     page.locator("#photo input[type=file]").set_input_files(huge)
-    expect(page.locator("[data-testid=toast-body]")).to_contain_text("maximum allowed size of 30")
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text(
+        "The file has more than 30 MB. Send a smaller copy of the photo."
+    )
     expect(winner(page, "teacher")).to_have_text("waiting")
     send(page, "good.jpg", encode(coloured_photo("trash")))
     expect(winner(page, "teacher")).to_have_text("trash")

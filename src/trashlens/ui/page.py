@@ -40,6 +40,18 @@ FOOTER = """
 within the hour.</p></footer>
 """
 
+# A file over the limit is refused in the browser already, in Gradio's words; the visitor reads ours.
+TOO_LARGE = f"""
+<script>
+new MutationObserver(() => {{
+    for (const text of document.querySelectorAll("[data-testid=toast-text]"))
+        if (text.textContent.startsWith("File(s) exceed"))
+            text.textContent = "The file has more than {ImageLimits().max_bytes // 2**20} MB. "
+                + "Send a smaller copy of the photo.";
+}}).observe(document.documentElement, {{childList: true, subtree: true}});
+</script>
+"""
+
 
 def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
     """Return the page, ready to launch, for the given classifiers by role."""
@@ -71,7 +83,7 @@ def launch_options() -> dict[str, Any]:
     """Return what `Blocks.launch` needs for the page: its looks, its limits, and no outside link."""
     return {
         "theme": _build_theme(),
-        "head": f'<link rel="icon" href="data:image/svg+xml,{quote(LOGO.format(colour="#2f825f"))}">',
+        "head": f'<link rel="icon" href="data:image/svg+xml,{quote(LOGO.format(colour="#2f825f"))}">{TOO_LARGE}',
         "css_paths": Path(__file__).with_name("style.css"),
         "max_file_size": ImageLimits().max_bytes,
         "footer_links": [],
