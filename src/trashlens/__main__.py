@@ -138,7 +138,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, or 2 with one sentence on stderr when the input is bad."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("trashlens").setLevel(logging.INFO)
+    # Of several training processes only the first one reports.
+    first = os.environ.get("RANK", "0") == "0"
+    logging.getLogger("trashlens").setLevel(logging.INFO if first else logging.WARNING)
     # Settings explain themselves by the docstrings beside them.
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     arguments = list(sys.argv[1:] if argv is None else argv)

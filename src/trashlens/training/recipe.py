@@ -22,7 +22,7 @@ __all__ = ["Recipe", "ScheduleConfig", "find_recipe", "make_parser", "parse_reci
 class ScheduleConfig:
     """AdamW under one cycle: linear warm-up, then cosine to zero."""
 
-    epochs: int = 12
+    epochs: int = 18
     """Passes over the training photos."""
     learning_rate: float = 2.5e-4
     """Peak. 1e-3 on all layers destroys pretrained features."""

@@ -1,11 +1,11 @@
 """From a recipe to a checkpoint: prepare, train and validate every epoch, keep the best and the state."""
 
 import dataclasses
+import logging
 import sys
 from pathlib import Path
 from typing import Any
 
-from accelerate.logging import get_logger
 from accelerate.utils import set_seed
 from tqdm import tqdm
 
@@ -31,7 +31,7 @@ from trashlens.training.tracking import Tracker, track
 
 __all__ = ["fit"]
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def fit(recipe: Recipe) -> Path:

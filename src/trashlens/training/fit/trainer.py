@@ -1,5 +1,6 @@
 """What the loop works with: network, objective and optimiser on the device; one epoch of each kind."""
 
+import logging
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.logging import get_logger
 from accelerate.utils import DataLoaderConfiguration, set_seed
 from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 from torch import nn
@@ -25,7 +25,7 @@ from trashlens.training.tracking import Tracker
 
 __all__ = ["Trainer", "make_accelerator", "make_trainer", "train_epoch", "validate"]
 
-logger = get_logger(__name__)  # speaks once, however many processes train
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
