@@ -119,7 +119,11 @@ def _run_epochs(
             tracker.log({"epoch": epoch + 1, **metrics}, step=progress.epoch * steps)
             if metrics["val/accuracy"] >= progress.best_accuracy:
                 progress.best_accuracy = metrics["val/accuracy"]
-                record |= {"epoch": epoch + 1, "val": {k: v for k, v in metrics.items() if "val/" in k}}
+                record |= {
+                    "epoch": epoch + 1,
+                    "val": {name: value for name, value in metrics.items() if name.startswith("val/")},
+                    "history": progress.history,
+                }
                 if accelerator.is_main_process:
                     write_checkpoint(recipe.output, accelerator.unwrap_model(trainer.network), record)
             save_state(recipe.output, accelerator, progress)
