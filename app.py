@@ -2,7 +2,10 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
+
+from PIL import Image
 
 from trashlens.classifier import load_classifiers
 from trashlens.errors import TrashlensError
@@ -17,13 +20,20 @@ def main() -> int:
     Address and port come from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, the folder of the bundles from
     TRASHLENS_MODELS.
     """
+    # decode_image refuses large images in a sentence; Pillow's own warning names a path of the installation.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    # Gradio takes the variable for a wish and moves on to the next free port; who sets it counts on it.
+    port = os.environ.get("GRADIO_SERVER_PORT")
     models = Path(os.environ.get("TRASHLENS_MODELS") or Path(__file__).parent / "models")
     try:
-        classifiers = load_classifiers(models)
+        page = build_page(load_classifiers(models))
+        page.launch(**launch_options(), server_port=int(port) if port else None)
     except TrashlensError as error:
         print(error, file=sys.stderr)
         return 2
-    build_page(classifiers).launch(**launch_options())
+    except (OSError, ValueError) as error:
+        print(f"The page cannot be served on port {port or 7860}: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

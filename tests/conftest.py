@@ -2,7 +2,9 @@
 
 import json
 import os
+import struct
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,21 @@ def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for index in range(count):
                 photo = coloured_photo(label, size=(64, 48), noise=60, seed=100 * len(split) + index)
                 photo.save(folder / split / label / f"{label}{index}.jpg", quality=95)
-    record = {"split": "official", "short_side_px": 256, "manifest_sha256": "0" * 64}
+    record = {"split": "official", "seed": None, "short_side_px": 256, "manifest_sha256": "0" * 64}
     (folder / "data.json").write_text(json.dumps(record))
     return folder
+
+
+def huge_png(width: int, height: int) -> bytes:
+    """Return a small PNG file that declares `width` × `height` pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )

@@ -52,6 +52,10 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         (lambda record: record.update(preprocess={"size_px": -1}), "is incomplete: ValueError"),
         (lambda record: record.update(labels=["a", "a"]), "two different labels"),
         (lambda record: record.update(temperature=0), "temperature must be positive"),
+        (
+            lambda record: record.update(role="<b>expert</b>"),
+            "role is one of teacher, baseline, student",
+        ),
     ],
 )
 def test_a_record_that_does_not_hold_is_refused(folder: Path, change: object, sentence: str) -> None:
@@ -70,3 +74,10 @@ def test_a_record_that_is_no_json_is_refused(folder: Path) -> None:
 
 def test_all_three_roles_are_read_in_order(toy_models: Path) -> None:
     assert list(load_bundles(toy_models)) == ["teacher", "baseline", "student"]
+
+
+def test_a_bundle_in_another_roles_folder_is_refused(tmp_path: Path) -> None:
+    for role in ("teacher", "baseline", "student"):
+        toy_bundle("student" if role == "teacher" else role, toy_model()).write(tmp_path / role)
+    with pytest.raises(BundleError, match=r"teacher is a student\. Export the teacher there"):
+        load_bundles(tmp_path)

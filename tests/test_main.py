@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import LABELS, coloured_photo
+from conftest import LABELS, coloured_photo, huge_png
 
 from trashlens.__main__ import COMMANDS, main
 from trashlens.classifier import compare, load_classifiers
@@ -67,6 +67,54 @@ def test_a_bad_photo_costs_a_sentence_not_the_others(
     assert all(part in line for part, line in zip(expected, said, strict=True))
 
 
+def test_a_huge_file_and_a_bomb_are_refused_by_the_command(
+    toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(100 * 2**20)
+    (tmp_path / "bomb.png").write_bytes(huge_png(60_000, 60_000))
+    (tmp_path / "large.png").write_bytes(huge_png(10_000, 10_000))
+    assert main(["predict", str(tmp_path), f"--models={toy_models}"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert "far more megapixels" in said[0]
+    assert "The file has 100.0 MB; the limit is 30 MB." in said[1]
+    assert "100 megapixels; the limit is 64." in said[2]
+
+
+def test_a_value_out_of_range_and_an_unwritable_place_are_sentences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", "--short_side_px=8"]) == 2
+    assert capsys.readouterr().err == "trashlens data: short_side_px must be at least 32.\n"
+    (tmp_path / "file").touch()
+    assert (
+        main(["train", "baseline", f"--output={tmp_path / 'file' / 'run'}", "--network.weights=none"])
+        == 2
+    )
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("trashlens train: ")
+
+
+def test_a_reader_that_leaves_early_is_no_error(photos: Path, toy_models: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "trashlens",
+        "predict",
+        *[str(photos)] * 200,
+        f"--models={toy_models}",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr
+    assert process.stderr.read() == ""
+    process.wait()
+    process.stderr.close()
+
+
 def test_a_damaged_bundle_is_a_sentence_and_exit_2(
     photos: Path, toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,7 +167,7 @@ def test_without_the_train_packages_the_command_says_what_to_install(tmp_path: P
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment
     )
     assert result.returncode == 2
-    assert "needs the train packages" in result.stderr
+    assert "is missing. Install what this needs" in result.stderr
     assert "pipenv sync --categories" in result.stderr
     assert "Traceback" not in result.stderr
 

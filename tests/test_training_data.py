@@ -24,8 +24,8 @@ from trashlens.training.data import (
     LoaderConfig,
     make_loaders,
     prepare_data,
+    read_data_record,
     read_manifest,
-    read_record,
 )
 from trashlens.training.data.source import COUNTS, contradictory_twins
 
@@ -110,7 +110,7 @@ def test_the_official_split_is_written(
     assert len(record["dropped"]) == 6
     assert record["differ_from_manifest"] == 2521  # other bytes under TrashNet's names: said, not hidden
     assert record["manifest_sha256"] == hashlib.sha256(MANIFEST.read_bytes()).hexdigest()
-    assert read_record(DataConfig(folder=folder)) == record
+    assert read_data_record(DataConfig(folder=folder)) == record
     for photo in read_manifest(MANIFEST)[::500]:
         image = Image.open(folder / "processed" / photo.split / photo.path)
         assert image.size == (43, 32)
@@ -140,7 +140,12 @@ def test_the_random_split_is_stratified_seeded_and_recorded(trashnet: Path, fold
     "damage", ["missing", "cut", "no-zip", "bit-flip", "one-photo-less", "empty-folder"]
 )
 def test_a_bad_source_is_one_sentence_code_2_and_nothing_written(
-    trashnet: Path, folder: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+    trashnet: Path,
+    folder: Path,
+    tmp_path: Path,
+    damage: str,
+    split: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     source = tmp_path / "source.zip"
     content = bytearray(trashnet.read_bytes())
@@ -157,13 +162,18 @@ def test_a_bad_source_is_one_sentence_code_2_and_nothing_written(
                 new.writestr(name, old.read(name))
     elif damage == "empty-folder":
         source.mkdir()
+    elif damage == "cut-photo":
+        zipfile.ZipFile(trashnet).extractall(source)
+        photo = source / "dataset-resized" / "paper" / "paper7.jpg"
+        photo.write_bytes(photo.read_bytes()[:300])
     (folder / "processed").mkdir()
     (folder / "processed" / "earlier").touch()
-    assert main(["data", f"--source={source}", f"--folder={folder}"]) == 2
+    assert main(["data", f"--source={source}", f"--folder={folder}", f"--split={split}"]) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err.startswith("trashlens data: ")
-    assert output.err.count("\n") == 1
+    *progress, said = output.err.splitlines()
+    assert said.startswith("trashlens data: ")
+    assert all(line.startswith("photos:") for line in "".join(progress).split("\r") if line)
     expected = {
         "missing": "There is no",
         "one-photo-less": "trash has 136 of 137",
@@ -220,7 +230,7 @@ def test_a_missing_manifest_and_unprepared_photos_are_sentences(trashnet: Path, 
     with pytest.raises(DataError, match="There is no split manifest"):
         prepare_data(DataConfig(source=str(trashnet), folder=tmp_path))
     with pytest.raises(DataError, match="Run `trashlens data` first"):
-        read_record(DataConfig(folder=tmp_path))
+        read_data_record(DataConfig(folder=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -273,6 +283,7 @@ def test_training_batches_are_augmented_and_counted(processed: Path) -> None:
         lambda: AugmentConfig(jitter=1.0),
         lambda: AugmentConfig(size_px=8),
         lambda: LoaderConfig(batch_size=1),
+        lambda: LoaderConfig(workers=-1),
         lambda: DataConfig(short_side_px=8),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def checkpoint(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         "labels": list(LABELS),
         "data": {"manifest_sha256": "0" * 64},
         "weights": {"source": "none"},
+        "inputs": {},
         "environment": {"torch": torch.__version__},
         "epoch": 1,
         "history": [{"epoch": 1}],
@@ -84,8 +86,15 @@ def test_no_path_and_no_trace_of_the_machine_is_in_the_bundle(
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
     for file in folder.iterdir():
         content = file.read_bytes()
-        for trace in (b"/site-packages", b"/home/", b"/root/", b"/work/", b"/tmp/", b".py"):
-            assert trace not in content, f"{trace!r} in {file.name}"
+        for trace in (
+            "site-packages",
+            ".py",
+            sys.prefix,
+            str(Path.home()),
+            str(Path.cwd()),
+            str(tmp_path),
+        ):
+            assert trace.encode() not in content, f"{trace} in {file.name}"
 
 
 def test_a_graph_that_disagrees_is_refused_and_the_earlier_bundle_stays(
@@ -108,6 +117,20 @@ def test_a_graph_that_disagrees_is_refused_and_the_earlier_bundle_stays(
     with pytest.raises(ExportError, match=r"differ by 0\.01 in a logit on 18 photos; 0\.001 is allowed"):
         export_bundle(checkpoint, tmp_path, config)
     assert Bundle.load(folder) == earlier
+
+
+def test_a_graph_that_answers_nan_in_a_batch_is_refused(
+    checkpoint: Path, processed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infer = Classifier.infer
+
+    def nan_in_batches(self: Classifier, images: np.ndarray) -> np.ndarray:
+        logits = infer(self, images)
+        return logits if len(images) == 1 else np.full_like(logits, np.nan)
+
+    monkeypatch.setattr(Classifier, "infer", nan_in_batches)
+    with pytest.raises(ExportError, match="differ by nan"):
+        export_bundle(checkpoint, tmp_path, ExportConfig(photos=processed / "val"))
 
 
 def test_what_is_missing_is_a_sentence(checkpoint: Path, tmp_path: Path, processed: Path) -> None:
@@ -139,12 +162,28 @@ def test_the_command_exports_and_evaluates(
         toy_bundle(role, toy_model()).write(models / role)
     options = [f"--models={models}", f"--photos={processed / 'val'}"]
     assert main(["export", str(checkpoint), *options, "--weights=float16"]) == 0
-    assert main(["evaluate", f"--models={models}", f"--photos={processed / 'test'}", "--write"]) == 0
+    folder = f"--photos={processed / 'test'}"
+    assert main(["evaluate", f"--models={models}", folder]) == 0
     output = capsys.readouterr().out
     assert "| student | toy_student | 0.0 M |" in output
+    assert "| test accuracy (95 %) |" in output
+    assert main(["evaluate", f"--models={models}", folder, "--write"]) == 2
+    assert "leave out --photos" in capsys.readouterr().err
     record = json.loads((models / "baseline" / "bundle.json").read_text())
-    assert set(record["metrics"]) == {"val", "parity", "test", "latency"}
-    assert record["metrics"]["test"]["photos"] == 18
+    assert set(record["metrics"]) == {"val", "parity"}
+
+
+def test_what_was_measured_is_kept_in_the_record(
+    toy_models: Path, processed: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(toy_models, models)
+    photos = labelled_photos(processed / "test", LABELS)
+    measured = evaluate_bundles(models, photos, write=True)
+    record = json.loads((models / "baseline" / "bundle.json").read_text())
+    assert record["metrics"] == json.loads(json.dumps(measured["baseline"].metrics))
+    assert set(record["metrics"]) == {"test", "latency"}
+    assert record["metrics"]["latency"]["requests"] == 18
 
 
 def test_the_report_counts_what_the_bundles_answer(toy_models: Path, processed: Path) -> None:

@@ -13,12 +13,13 @@ import pytest
 import torch
 import yaml
 from accelerate.state import AcceleratorState
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from trashlens.__main__ import main
 from trashlens.errors import RecipeError, TrainingError
 from trashlens.training.checkpoint import read_checkpoint
 from trashlens.training.fit import fit, loop
+from trashlens.training.networks import NetworkConfig, create_network
 from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.tracking import Tracker
 
@@ -102,6 +103,41 @@ def test_a_run_interrupted_and_resumed_ends_with_the_same_weights(
     assert not (whole / "state").exists()
 
 
+def test_loader_processes_resume_to_the_same_weights_too(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit(recipe_of(recipe_file, output=tmp_path / "whole", loader__workers=1))
+    recipe = recipe_of(recipe_file, output=tmp_path / "broken", loader__workers=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "track", lambda *_, **__: contextlib.nullcontext(Interrupting(9)))
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe)
+    fit(recipe)
+    assert same_weights(whole, tmp_path / "broken")
+
+
+def test_a_state_is_continued_only_with_its_own_inputs_and_processes(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "start.safetensors"
+    network, _ = create_network(NetworkConfig(name="test_efficientnet", weights="none"), classes=6)
+    save_file(network.state_dict(), weights)
+    recipe = recipe_of(recipe_file, network__weights=weights)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "track", lambda *_, **__: contextlib.nullcontext(Interrupting(9)))
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe)
+    (progress,) = recipe.output.glob("state/*/progress.json")
+    kept = progress.read_text()
+    progress.write_text(json.dumps({**json.loads(kept), "processes": 2}))
+    with pytest.raises(RecipeError, match="was begun with 2 processes"):
+        fit(recipe)
+    progress.write_text(kept)
+    save_file({name: tensor + 1 for name, tensor in network.state_dict().items()}, weights)
+    with pytest.raises(RecipeError, match="holds a run of another recipe, weights or teacher"):
+        fit(recipe)
+
+
 def test_a_run_killed_with_signal_9_continues(recipe_file: Path, tmp_path: Path) -> None:
     whole = fit(recipe_of(recipe_file, output=tmp_path / "whole", schedule__epochs=6))
     output = tmp_path / "killed"
@@ -174,7 +210,10 @@ def test_seeds_differ_and_are_repeatable(recipe_file: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 def test_a_loss_that_is_not_finite_stops_the_run(recipe_file: Path, precision: str) -> None:
-    with pytest.raises(TrainingError, match=r"^The loss became (nan|inf) at step \d+ \(epoch \d\)"):
+    with pytest.raises(
+        TrainingError,
+        match=r"^The loss became (nan|inf) at step \d+ \(epoch \d\)\. Last good checkpoint: ",
+    ):
         fit(
             recipe_of(
                 recipe_file, precision=precision, schedule__learning_rate=1e38, schedule__max_grad_norm=0
@@ -214,10 +253,14 @@ def test_the_command_says_what_is_wrong_and_exits_2(
     assert main(["train", str(recipe_file), "--network.name=no_such_network"]) == 2
     assert main(["train", str(recipe_file), f"--network.weights={tmp_path / 'none.safetensors'}"]) == 2
     assert main(["train", str(recipe_file), "--data.short_side_px=99"]) == 2
+    assert main(["train", str(recipe_file), "--data.split=random", "--data.seed=3"]) == 2
+    assert main(["train", str(recipe_file), "--loader.batch_size=1000"]) == 2
     lines = capsys.readouterr().err.splitlines()
     said = [line for line in lines if line.startswith("trashlens train:")]
-    assert len(said) == 4
+    assert len(said) == 6
     assert "There is no recipe no-such-recipe" in said[0]
     assert "timm has no network 'no_such_network'" in said[1]
     assert "cannot be read" in said[2]
     assert "was prepared otherwise" in said[3]
+    assert "was prepared otherwise" in said[4]
+    assert "fewer training photos than loader.batch_size=1000" in said[5]

@@ -64,6 +64,10 @@ def test_what_cannot_be_created_is_a_sentence(tmp_path: Path) -> None:
         create_network(toy(weights=str(tmp_path / "other.safetensors")), classes=6)
     with pytest.raises(RecipeError, match=r"could not be created with .*'no_such_argument': 1"):
         create_network(toy(arguments={"no_such_argument": 1}), classes=6)
+    with pytest.raises(RecipeError, match="AssertionError: AssertionError"):  # timm says nothing more
+        create_network(
+            NetworkConfig(name="resnet50", weights="none", arguments={"output_stride": 7}), classes=6
+        )
     with pytest.raises(
         RecipeError, match=r"Without a connection give a local file with --network\.weights"
     ):

@@ -37,6 +37,22 @@ def test_without_a_key_a_run_is_recorded_offline(tmp_path: Path) -> None:
         assert expected in content
 
 
+def test_a_silent_server_costs_the_timeout_and_the_run_is_kept_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setattr(tracking, "INIT_TIMEOUT_SEC", 3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, never answers
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.monotonic()
+        with track({}, name="toy", folder=tmp_path) as tracker:
+            tracker.log({"loss": 1.0}, step=1)
+        assert time.monotonic() - start < 30
+    assert len(offline_runs(tmp_path)) == 1
+    assert "W&B did not start online" in caplog.text
+
+
 def test_a_dead_server_costs_seconds_and_the_run_is_kept_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

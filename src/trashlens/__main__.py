@@ -4,14 +4,19 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from jsonargparse import ArgumentParser, set_parsing_settings
+from PIL import Image
 
-from trashlens.errors import ImageError, TrashlensError
+from trashlens.errors import ImageError, RecipeError, TrashlensError
 
 __all__ = ["main"]
+
+ConfigT = TypeVar("ConfigT")
 
 
 def predict_command(argv: Sequence[str]) -> int:
@@ -58,8 +63,7 @@ def data_command(argv: Sequence[str]) -> int:
 
     parser = ArgumentParser(prog="trashlens data", description=data_command.__doc__)
     parser.add_class_arguments(DataConfig, as_group=False)
-    settings = parser.instantiate(parser.parse_args(argv))
-    config = DataConfig(**settings.as_dict())
+    config = _construct(DataConfig, parser.parse_args(argv).as_dict())
     record = prepare_data(config)
     counts = ", ".join(f"{sum(by.values())} {split}" for split, by in record["photos"].items())
     print(f"{config.processed}: {counts}; {len(record['dropped'])} with contradictory labels left out.")
@@ -97,10 +101,9 @@ def export_command(argv: Sequence[str]) -> int:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that training wrote")
     _add_models(parser)
     parser.add_class_arguments(ExportConfig, as_group=False)
-    settings = parser.instantiate(parser.parse_args(argv))
-    given = settings.as_dict()
+    given = parser.parse_args(argv).as_dict()
     checkpoint, models = given.pop("checkpoint"), given.pop("models")
-    folder = export_bundle(checkpoint, models, ExportConfig(**given))
+    folder = export_bundle(checkpoint, models, _construct(ExportConfig, given))
     print(f"Bundle: {folder}")
     return 0
 
@@ -115,11 +118,15 @@ def evaluate_command(argv: Sequence[str]) -> int:
     parser.add_argument("--photos", type=Path, help="measure on <class>/<photo> in this folder instead")
     parser.add_argument("--write", action="store_true", help="keep the numbers in each bundle.json")
     parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px"})
-    given = parser.instantiate(parser.parse_args(argv)).as_dict()
+    given = parser.parse_args(argv).as_dict()
     models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
     photos: Sequence[tuple[bytes | Path, str]]
+    if folder is not None and write:
+        raise RecipeError(
+            "--write keeps the numbers of TrashNet's test photos; leave out --photos with it."
+        )
     if folder is None:
-        photos, name = read_originals(DataConfig(**given), "test"), "test"
+        photos, name = read_originals(_construct(DataConfig, given), "test"), "test"
     else:
         photos, name = labelled_photos(folder, LABELS), folder.name
     print(format_table(evaluate_bundles(models, photos, name=name, write=write), name=name))
@@ -141,6 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Of several training processes only the first one reports.
     first = os.environ.get("RANK", "0") == "0"
     logging.getLogger("trashlens").setLevel(logging.INFO if first else logging.WARNING)
+    # decode_image refuses large images in a sentence; Pillow's own warning names a path of the installation.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     # Settings explain themselves by the docstrings beside them.
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -148,19 +157,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print_usage(arguments)
     try:
         return COMMANDS[arguments[0]](arguments[1:])
-    except TrashlensError as error:
-        print(f"trashlens {arguments[0]}: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        print(
-            f"trashlens {arguments[0]} needs the train packages ({error.name} is missing): "
-            "pipenv sync --categories 'packages train'",
-            file=sys.stderr,
-        )
-        return 2
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); what Python still wants to flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
+    except (TrashlensError, OSError, ModuleNotFoundError) as error:
+        print(f"trashlens {arguments[0]}: {_explain(error, arguments[0])}", file=sys.stderr)
+        return 2
+
+
+def _explain(error: Exception, command: str) -> str:
+    """Return the sentence that a user sees for an error of a command."""
+    if isinstance(error, ModuleNotFoundError):
+        packages = "" if command == "predict" else " --categories 'packages train'"
+        return f"the package {error.name} is missing. Install what this needs: pipenv sync{packages}"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}."
+    return str(error)
+
+
+def _construct(config: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
+    """Return the settings as their dataclass.
+
+    Raises:
+        RecipeError: a value is out of range.
+    """
+    try:
+        return config(**values)
+    except ValueError as error:
+        raise RecipeError(str(error)) from error
 
 
 def _add_models(parser: ArgumentParser) -> None:

@@ -7,14 +7,13 @@ bundle.json holds `format` (of this file), `role`, `architecture`, `labels`, `pr
 import dataclasses
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trashlens.errors import BundleError
+from trashlens.files import replace_folder
 from trashlens.image import Preprocess
 
 __all__ = ["ROLES", "Bundle", "load_bundles"]
@@ -51,6 +50,8 @@ class Bundle:
     """Recipe, data, code and libraries it was made from."""
 
     def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise BundleError(f"A bundle's role is one of {', '.join(ROLES)}, not {self.role!r}.")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise BundleError("A bundle needs at least two different labels.")
         if not self.temperature > 0:
@@ -62,7 +63,6 @@ class Bundle:
 
         Raises:
             BundleError: a file is missing or damaged, the hash differs, or the format is unknown.
-
         """
         advice = "Check it out again, or export it anew with `trashlens export`."
         try:
@@ -121,26 +121,22 @@ class Bundle:
             "metrics": self.metrics,
             "provenance": self.provenance,
         }
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            staging.chmod(0o755)
+        with replace_folder(folder) as staging:
             (staging / MODEL_FILE).write_bytes(self.model)
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             (staging / JSON_FILE).write_text(text, encoding="utf-8")
-            if folder.exists():
-                folder.rename(staging / "previous")
-            staging.rename(folder)
-            shutil.rmtree(folder / "previous", ignore_errors=True)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
 
 def load_bundles(models: Path) -> dict[str, Bundle]:
     """Read the bundle of each role below `models`, in the order teacher, baseline, student.
 
     Raises:
-        BundleError: one of the three is missing or damaged.
-
+        BundleError: one of the three is missing or damaged, or lies in another role's folder.
     """
-    return {role: Bundle.load(models / role) for role in ROLES}
+    bundles = {role: Bundle.load(models / role) for role in ROLES}
+    for role, bundle in bundles.items():
+        if bundle.role != role:
+            raise BundleError(
+                f"The bundle in {models / role} is a {bundle.role}. Export the {role} there."
+            )
+    return bundles

@@ -52,12 +52,6 @@ class Comparison:
         infer_ms = sum(prediction.infer_ms for prediction in self.predictions.values())
         return self.decode_ms + self.preprocess_ms + infer_ms
 
-    @property
-    def agreed_label(self) -> str | None:
-        """The class all networks name, or None when they disagree."""
-        labels = {prediction.label for prediction in self.predictions.values()}
-        return labels.pop() if len(labels) == 1 else None
-
     def to_json(self) -> dict[str, Any]:
         """Return the object that the API and the command line answer with."""
         return {
@@ -79,7 +73,6 @@ class Classifier:
 
     Raises:
         BundleError: ONNX Runtime cannot load the bundle's graph.
-
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
@@ -136,7 +129,6 @@ def load_classifiers(models: Path, *, threads: int = 0) -> dict[str, Classifier]
 
     Raises:
         BundleError: one of them is missing, damaged or cannot run.
-
     """
     return {role: Classifier(bundle, threads=threads) for role, bundle in load_bundles(models).items()}
 
@@ -149,7 +141,6 @@ def compare(
 
     Raises:
         ImageError: the source is not a photo that can be read.
-
     """
     start = time.perf_counter()
     image = decode_image(source)

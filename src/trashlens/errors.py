@@ -17,7 +17,13 @@ __all__ = [
     "RecipeError",
     "TrainingError",
     "TrashlensError",
+    "first_line",
 ]
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 200 characters, or its type where it has none."""
+    return next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
 
 
 class TrashlensError(Exception):

@@ -1,6 +1,7 @@
 """Bytes, path or PIL image -> upright RGB; refuses what is not a photo; the one preprocessing."""
 
 import io
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,11 +46,10 @@ def decode_image(
 
     EXIF rotation is applied, transparency lies on white, an animation gives its first frame, 16-bit
     greyscale is scaled to 8. A large JPEG comes back at the smallest DCT scale (1/2, 1/4, 1/8) that
-    keeps both sides at 448 px or more, so its size may be smaller than the stored one.
+    keeps both sides at `DRAFT_PX` or more, so its size may be smaller than the stored one.
 
     Raises:
         ImageError: missing, empty, too large, not an image, or damaged; one sentence.
-
     """
     if isinstance(source, Image.Image):
         _check_pixels(source.size, limits)
@@ -99,6 +99,10 @@ class Preprocess:
             raise ValueError("size_px must be at least 1.")
         if not 0 < self.crop_share <= 1:
             raise ValueError("crop_share must lie in (0, 1].")
+        if self.size_px / self.crop_share > DRAFT_PX:
+            raise ValueError(
+                f"size_px / crop_share must not exceed the {DRAFT_PX} px that decoding keeps."
+            )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError("mean and std need three values each, and std must be positive.")
 
@@ -108,7 +112,6 @@ class Preprocess:
 
         Raises:
             TypeError, ValueError: a key is unknown or a value out of range.
-
         """
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
         return cls(**values)
@@ -149,8 +152,9 @@ def _read_file(path: Path, limits: ImageLimits) -> bytes:
 
 def _check_bytes(size: int, limits: ImageLimits) -> None:
     if size > limits.max_bytes:
+        megabytes = math.ceil(size / 2**20 * 10) / 10  # up, so that it never reads like the limit itself
         raise ImageError(
-            f"The file has {size / 2**20:.0f} MB; the limit is {limits.max_bytes / 2**20:.0f} MB. "
+            f"The file has {megabytes:.1f} MB; the limit is {limits.max_bytes / 2**20:.0f} MB. "
             "Send a smaller copy of the photo."
         )
 

@@ -13,17 +13,20 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from trashlens.errors import TrainingError
+from trashlens.errors import TrainingError, first_line
+from trashlens.files import replace_file
 from trashlens.image import Preprocess
 from trashlens.machine import processor_name
 from trashlens.training.networks import NetworkConfig, create_network
 
 __all__ = [
+    "WEIGHTS_FILE",
     "Checkpoint",
     "describe_environment",
     "read_checkpoint",
-    "replace_file",
+    "read_record",
     "write_checkpoint",
+    "write_record",
 ]
 
 WEIGHTS_FILE = "model.safetensors"
@@ -69,7 +72,6 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
     Raises:
         TrainingError: there is no checkpoint, or it is damaged.
-
     """
     try:
         record = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
@@ -83,18 +85,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             f"{folder} holds no checkpoint. Train one with `trashlens train`."
         ) from error
     except Exception as error:  # JSON, keys, shapes, safetensors header: all mean a damaged checkpoint
-        reason = str(error).splitlines()[0][:200]
+        reason = first_line(error)
         raise TrainingError(f"The checkpoint {folder} is damaged ({reason}). Train it again.") from error
     return Checkpoint(
         network=network.eval(), labels=tuple(record["labels"]), preprocess=preprocess, record=record
     )
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the whole old or the whole new content."""
-    staging = path.with_name(f".{path.name}.new")
-    staging.write_bytes(data)
-    staging.replace(path)
 
 
 def describe_environment() -> dict[str, Any]:

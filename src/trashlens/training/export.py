@@ -50,7 +50,6 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
         TrainingError: there is no whole checkpoint.
         DataError: there are no prepared photos.
         ExportError: torch and ONNX Runtime disagree; an earlier bundle stays in place.
-
     """
     checkpoint = read_checkpoint(folder)
     recipe = checkpoint.record["recipe"]
@@ -134,12 +133,13 @@ def _check_parity(
         logits = np.concatenate(parts)
         differences.append(float(np.abs(logits - expected).max()))
     allowed = TOLERANCE[bundle.weights]
-    if not max(differences) <= allowed:
+    difference = float(np.max(differences))  # unlike max(), NaN wins
+    if not difference <= allowed:
         raise ExportError(
-            f"torch and ONNX Runtime differ by {max(differences):.2g} in a logit on {len(images)} photos; "
+            f"torch and ONNX Runtime differ by {difference:.2g} in a logit on {len(images)} photos; "
             f"{allowed:.2g} is allowed with {bundle.weights} weights. No bundle was written."
         )
-    return logits, max(differences)
+    return logits, difference
 
 
 def _strip_traces(model: onnx.ModelProto) -> None:
@@ -171,5 +171,5 @@ def _store_as_half(graph: onnx.GraphProto) -> None:
 def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return what the bundle was made from."""
     record = checkpoint.record
-    keys = ("recipe", "data", "weights", "environment", "epoch")
+    keys = ("recipe", "inputs", "data", "weights", "environment", "epoch")
     return {key: record[key] for key in keys} | {"epochs_run": len(record["history"])}

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from trashlens.errors import RecipeError
+from trashlens.errors import RecipeError, first_line
 
 __all__ = ["LoadReport", "NetworkConfig", "create_network", "fit_head"]
 
@@ -63,7 +63,6 @@ def create_network(config: NetworkConfig, *, classes: int) -> tuple[nn.Module, L
 
     Raises:
         RecipeError: timm does not know the network, or the weights cannot be read or fetched.
-
     """
     if not timm.is_model(config.name):
         close = ", ".join(timm.list_models(f"*{config.name.split('_')[0]}*")[:5]) or "none similar"
@@ -75,7 +74,7 @@ def create_network(config: NetworkConfig, *, classes: int) -> tuple[nn.Module, L
     except Exception as error:  # offline, no such weights, bad arguments: the sentence names all three
         raise RecipeError(
             f"{config.name} could not be created with weights {config.weights!r} and arguments "
-            f"{config.arguments} ({type(error).__name__}: {str(error).splitlines()[0][:200]}). "
+            f"{config.arguments} ({type(error).__name__}: {first_line(error)}). "
             "Without a connection give a local file with --network.weights, or `none`."
         ) from error
     if config.weights in ("hub", "none"):

@@ -48,9 +48,8 @@ class ObjectiveConfig:
 
 
 def class_weights(counts: Tensor, power: float) -> Tensor:
-    """Return (1 / counts) ** power [classes], scaled so that the mean weight of a photo is 1."""
-    weights = counts.clamp(min=1) ** -power
-    return weights * counts.sum() / (weights * counts).sum()
+    """Return (1 / counts) ** power [classes]; only their ratios matter to a weighted mean."""
+    return counts.clamp(min=1) ** -power
 
 
 def kd_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

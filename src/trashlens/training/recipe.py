@@ -20,7 +20,7 @@ __all__ = ["Recipe", "ScheduleConfig", "find_recipe", "make_parser", "parse_reci
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """AdamW under one cycle: linear warm-up, then cosine to zero."""
+    """AdamW under one cycle (Smith 2018): a cosine up to the peak, then a cosine down to zero."""
 
     epochs: int = 18
     """Passes over the training photos."""
@@ -38,6 +38,8 @@ class ScheduleConfig:
             raise ValueError("schedule.epochs must be at least 1.")
         if not self.learning_rate > 0:
             raise ValueError("schedule.learning_rate must be positive.")
+        if self.weight_decay < 0 or self.max_grad_norm < 0:
+            raise ValueError("schedule.weight_decay and schedule.max_grad_norm must not be negative.")
         if not 0 < self.warmup < 1:
             raise ValueError("schedule.warmup must lie in (0, 1).")
 
@@ -55,7 +57,8 @@ class Recipe:
     data: DataConfig = field(default_factory=DataConfig)
     """Where the photos come from and how they are split."""
     preprocess: Preprocess = field(default_factory=Preprocess)
-    """How evaluation and serving turn a photo into the network's input."""
+    """How evaluation and serving turn a photo into the network's input. ImageNet's normalisation by default,
+    whatever timm states for a network: teacher and student must see the same."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """What happens to training photos on top."""
     loader: LoaderConfig = field(default_factory=LoaderConfig)
@@ -96,7 +99,6 @@ def find_recipe(name: str) -> Path:
 
     Raises:
         RecipeError: neither exists.
-
     """
     if Path(name).is_file():
         return Path(name)
@@ -121,7 +123,6 @@ def parse_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises:
         RecipeError: there is no such recipe, or a setting is unknown or contradicts another.
-
     """
     parser = make_parser()
     try:

@@ -23,6 +23,8 @@ WAITING = 64
 CLEAN_EVERY_S, KEEP_S = 600, 1800
 """How often uploads are looked through, and the age at which they are deleted, seconds."""
 
+NOT_UPLOADED = "No photo arrived. Upload it first and send the path that the upload answers with."
+
 # A lens whose rim is three arcs that follow one another, like the arrows of recycling.
 LOGO = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40" width="44" height="44" aria-hidden="true" '
@@ -53,9 +55,26 @@ new MutationObserver(() => {{
 """
 
 
+class Page(gr.Blocks):
+    """Gradio's page, except that a request without a usable file is refused in a sentence."""
+
+    async def preprocess_data(self, *args: Any, **options: Any) -> Any:
+        """Turn a request's values into the handler's arguments.
+
+        Raises:
+            gr.Error: a file that was never uploaded, an address elsewhere, or no file at all.
+        """
+        try:
+            return await super().preprocess_data(*args, **options)
+        except gr.Error:
+            raise
+        except Exception as error:  # path checks, downloads, validation: the file did not get here
+            raise gr.Error(NOT_UPLOADED, print_exception=False) from error
+
+
 def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
     """Return the page, ready to launch, for the given classifiers by role."""
-    page = gr.Blocks(
+    page = Page(
         title="Trashlens", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_S), fill_width=True
     )
     with page:

@@ -65,7 +65,6 @@ def _answer(
 
     Raises:
         gr.Error: the photo cannot be read; the sentence has been yielded, since the toast goes away.
-
     """
     if source is None:
         yield render_empty(classifiers, INVITATION), ""

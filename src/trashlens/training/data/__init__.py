@@ -7,8 +7,8 @@ from trashlens.training.data.loaders import (
     make_loaders,
     read_photos,
 )
-from trashlens.training.data.manifest import SPLITS, Photo, read_manifest, write_manifest
-from trashlens.training.data.prepare import DataConfig, prepare_data, read_originals, read_record
+from trashlens.training.data.manifest import SPLITS, Photo, read_manifest
+from trashlens.training.data.prepare import DataConfig, prepare_data, read_data_record, read_originals
 from trashlens.training.data.source import LABELS
 
 __all__ = [
@@ -21,9 +21,8 @@ __all__ = [
     "Photo",
     "make_loaders",
     "prepare_data",
+    "read_data_record",
     "read_manifest",
     "read_originals",
     "read_photos",
-    "read_record",
-    "write_manifest",
 ]

@@ -1,6 +1,6 @@
 """Prepared photos -> batches: decoded once, augmented while training, preprocessed as in serving otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import datasets
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
@@ -25,9 +26,6 @@ __all__ = [
     "make_loaders",
     "read_photos",
 ]
-
-HUB_SPLIT = {"train": "train", "val": "validation", "test": "test"}
-"""Our split names in the terms of `datasets`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,25 +62,40 @@ class LoaderConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 2:
             raise ValueError("loader.batch_size must be at least 2: batch norm needs a batch.")
+        if self.workers < 0:
+            raise ValueError("loader.workers must not be negative.")
 
 
-class PhotoSet(Dataset[tuple[Any, int]]):
-    """Photos of one split, decoded once and kept as 8-bit RGB (0.26 MB each at 256 px)."""
+class PhotoSet(Dataset[tuple[Tensor, int]]):
+    """Decoded photos, 8-bit RGB (0.26 MB each at 256 px), seen through a transform."""
 
-    def __init__(self, photos: datasets.Dataset, transform: Any) -> None:
-        """Decode every photo; `transform` takes the RGB PIL image at each access."""
-        raw = photos.cast_column("image", datasets.Image(decode=False))
-        self.images = [decode_image(row["bytes"] or row["path"]) for row in raw["image"]]
-        self.labels: list[int] = list(photos["label"])
-        self.transform = transform
+    def __init__(
+        self,
+        images: Sequence[Image.Image],
+        labels: Sequence[int],
+        transform: Callable[[Image.Image], Tensor],
+    ) -> None:
+        """Take the photos, their class indices, and what is done to a photo at each access."""
+        self.images, self.labels, self.transform = images, labels, transform
 
     def __len__(self) -> int:
         """Return the number of photos."""
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return the transformed photo and its class index."""
         return self.transform(self.images[index]), self.labels[index]
+
+
+@dataclass(frozen=True)
+class ServingTransform:
+    """The bundle's own preprocessing, as a tensor."""
+
+    preprocess: Preprocess
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Return float32 [3, size_px, size_px]."""
+        return torch.from_numpy(self.preprocess(image))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,20 +112,23 @@ class Loaders:
     """Class names by index."""
     class_counts: Tensor
     """Training photos of each class, float32 [classes]."""
+    generator: torch.Generator
+    """What the loader processes are seeded from; seed it anew for each epoch."""
 
 
-def load_split(processed: Path, split: str) -> datasets.Dataset:
-    """Return one split of the prepared photos: columns `image` and `label`.
+def load_split(processed: Path, split: str) -> tuple[list[Image.Image], list[int], tuple[str, ...]]:
+    """Return one split of the prepared photos: RGB images, class indices, class names.
 
     Raises:
         DataError: nothing has been prepared there.
-
     """
     folder = processed / split
     if not folder.is_dir():
         raise DataError(f"{processed} holds no prepared photos. Run `trashlens data` first.")
-    name = HUB_SPLIT[split]
-    return datasets.load_dataset("imagefolder", data_files={name: str(folder / "**")}, split=name)
+    photos = datasets.load_dataset("imagefolder", data_files={split: str(folder / "**")}, split=split)
+    raw = photos.cast_column("image", datasets.Image(decode=False))
+    images = [decode_image(row["bytes"] or row["path"]) for row in raw["image"]]
+    return images, list(photos["label"]), tuple(photos.features["label"].names)
 
 
 def make_loaders(
@@ -124,30 +140,30 @@ def make_loaders(
     seed: int,
 ) -> Loaders:
     """Return the loaders of the train and val splits; the test split is not touched."""
-    photos = {split: load_split(processed, split) for split in ("train", "val")}
-    labels = tuple(photos["train"].features["label"].names)
-    train = PhotoSet(photos["train"], _spatial_augmentation(augment))
-    probe = _with_transform(train, lambda image: torch.from_numpy(preprocess(image)))
-    val = PhotoSet(photos["val"], probe.transform)
+    images, classes, labels = load_split(processed, "train")
+    val_images, val_classes, _ = load_split(processed, "val")
+    serving = ServingTransform(preprocess)
+    generator = torch.Generator().manual_seed(seed)
     options: dict[str, Any] = {
         "batch_size": loader.batch_size,
         "num_workers": loader.workers,
-        "persistent_workers": loader.workers > 0,
         "pin_memory": torch.cuda.is_available(),
     }
+    train = DataLoader(
+        PhotoSet(images, classes, _spatial_augmentation(augment)),
+        shuffle=True,
+        drop_last=True,
+        collate_fn=BatchAugmentation(augment, preprocess),
+        generator=generator,
+        **options,
+    )
     return Loaders(
-        train=DataLoader(
-            train,
-            shuffle=True,
-            drop_last=True,
-            collate_fn=BatchAugmentation(augment, preprocess),
-            generator=torch.Generator().manual_seed(seed),
-            **options,
-        ),
-        val=DataLoader(val, **options),
-        probe=DataLoader(probe, **options),
+        train=train,
+        val=DataLoader(PhotoSet(val_images, val_classes, serving), **options),
+        probe=DataLoader(PhotoSet(images, classes, serving), **options),
         labels=labels,
-        class_counts=torch.bincount(torch.tensor(train.labels), minlength=len(labels)).float(),
+        class_counts=torch.bincount(torch.tensor(classes), minlength=len(labels)).float(),
+        generator=generator,
     )
 
 
@@ -160,7 +176,6 @@ def read_photos(
 
     Raises:
         DataError: there are none.
-
     """
     paths = [path for path in list_photos(folder) if path.parent.name in labels]
     if not paths:
@@ -193,10 +208,3 @@ def _spatial_augmentation(augment: AugmentConfig) -> v2.Transform:
     flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()] if augment.flip else []
     crop = v2.RandomResizedCrop(augment.size_px, scale=(augment.min_area, 1.0), antialias=True)
     return v2.Compose([v2.PILToTensor(), crop, *flips])
-
-
-def _with_transform(photos: PhotoSet, transform: Any) -> PhotoSet:
-    """Return the same decoded photos seen through another transform."""
-    other = PhotoSet.__new__(PhotoSet)
-    other.images, other.labels, other.transform = photos.images, photos.labels, transform
-    return other

@@ -5,12 +5,13 @@ holds the dataset's own lists (`one-indexed-files-notrash_{train,val,test}.txt`)
 """
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from trashlens.errors import DataError
 
-__all__ = ["SPLITS", "Photo", "read_manifest", "write_manifest"]
+__all__ = ["SPLITS", "Photo", "format_manifest", "read_manifest"]
 
 SPLITS = ("train", "val", "test")
 
@@ -34,7 +35,6 @@ def read_manifest(path: Path) -> list[Photo]:
 
     Raises:
         DataError: the file is missing or not a manifest.
-
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -51,11 +51,11 @@ def read_manifest(path: Path) -> list[Photo]:
         raise DataError(f"{path} is not a split manifest (path,class,split,sha256).") from error
 
 
-def write_manifest(path: Path, photos: list[Photo]) -> None:
-    """Write a split manifest, sorted by path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "class", "split", "sha256"])
-        for photo in sorted(photos, key=lambda photo: photo.path):
-            writer.writerow([photo.path, photo.label, photo.split, photo.sha256])
+def format_manifest(photos: list[Photo]) -> bytes:
+    """Return a split manifest's content, sorted by path."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "class", "split", "sha256"])
+    for photo in sorted(photos, key=lambda photo: photo.path):
+        writer.writerow([photo.path, photo.label, photo.split, photo.sha256])
+    return text.getvalue().encode()

@@ -3,12 +3,9 @@
 import hashlib
 import io
 import json
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +14,13 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
-from trashlens.errors import DataError
+from trashlens.errors import DataError, ImageError
+from trashlens.files import replace_file, replace_folder
 from trashlens.image import decode_image
-from trashlens.training.data.manifest import SPLITS, Photo, read_manifest, write_manifest
+from trashlens.training.data.manifest import SPLITS, Photo, format_manifest, read_manifest
 from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
 
-__all__ = ["DataConfig", "prepare_data", "read_originals", "read_record"]
+__all__ = ["DataConfig", "prepare_data", "read_data_record", "read_originals"]
 
 RECORD_FILE = "data.json"
 
@@ -72,7 +70,6 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
 
     Raises:
         DataError: the source is missing, damaged or not TrashNet; nothing is written.
-
     """
     files, commit = read_source(config.source, config.revision)
     dropped = contradictory_twins(files)
@@ -80,15 +77,17 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
         path: hashlib.sha256(data).hexdigest() for path, data in files.items() if path not in dropped
     }
     photos = _split(config, hashes)
+    official = config.split == "official"
+    manifest = config.manifest.read_bytes() if official else format_manifest(photos)
     record = {
         "dataset": HUB_DATASET,
         "source": "hub" if config.source == "hub" else Path(config.source).name,
         "revision": commit,
         "split": config.split,
-        "seed": config.seed if config.split == "random" else None,
+        "seed": None if official else config.seed,
         "short_side_px": config.short_side_px,
         "manifest": config.manifest.name,
-        "manifest_sha256": hashlib.sha256(config.manifest.read_bytes()).hexdigest(),
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
         "content_sha256": _content_hash(hashes),
         "differ_from_manifest": sum(hashes[photo.path] != photo.sha256 for photo in photos),
         "photos": {
@@ -97,9 +96,11 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
         },
         "dropped": sorted(dropped),
     }
-    with _replacing(config.processed) as staging:
+    with replace_folder(config.processed) as staging:
         _write_photos(photos, files, staging, config.short_side_px)
         (staging / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if not official:
+            replace_file(config.manifest, manifest)
     return record
 
 
@@ -117,12 +118,11 @@ def read_originals(config: DataConfig, split: str) -> list[tuple[bytes, str]]:
     return [(files[photo.path], photo.label) for photo in photos if photo.split == split]
 
 
-def read_record(config: DataConfig) -> dict[str, Any]:
+def read_data_record(config: DataConfig) -> dict[str, Any]:
     """Return what `prepare_data` recorded about the photos in `config.processed`.
 
     Raises:
         DataError: nothing has been prepared there.
-
     """
     try:
         record: dict[str, Any] = json.loads((config.processed / RECORD_FILE).read_text(encoding="utf-8"))
@@ -140,7 +140,7 @@ def _content_hash(hashes: Mapping[str, str]) -> str:
 
 
 def _split(config: DataConfig, hashes: Mapping[str, str]) -> list[Photo]:
-    """Return every photo with its split, as the manifest says; the random split's manifest is written."""
+    """Return every photo with its split: as the committed manifest says, or drawn anew."""
     if config.split == "official":
         photos = read_manifest(config.manifest)
         unknown = {photo.path for photo in photos} ^ set(hashes)
@@ -156,13 +156,11 @@ def _split(config: DataConfig, hashes: Mapping[str, str]) -> list[Photo]:
         paths, labels, train_size=0.8, stratify=labels, random_state=config.seed
     )
     val, test = train_test_split(rest, train_size=0.5, stratify=rest_labels, random_state=config.seed)
-    photos = [
+    return [
         Photo(path=path, label=path.split("/")[0], split=split, sha256=hashes[path])
         for split, members in zip(SPLITS, (train, val, test), strict=True)
         for path in members
     ]
-    write_manifest(config.manifest, photos)
-    return photos
 
 
 def _write_photos(
@@ -173,7 +171,10 @@ def _write_photos(
             (folder / split / label).mkdir(parents=True)
 
     def write(photo: Photo) -> None:
-        image = decode_image(files[photo.path])
+        try:
+            image = decode_image(files[photo.path])
+        except ImageError as error:
+            raise DataError(f"{photo.path} of the source cannot be used: {error}") from error
         scale = short_side_px / min(image.size)
         size = (round(image.width * scale), round(image.height * scale))
         buffer = io.BytesIO()
@@ -183,17 +184,3 @@ def _write_photos(
 
     with ThreadPoolExecutor() as pool:
         list(tqdm(pool.map(write, photos), "photos", total=len(photos), unit="photo"))
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Give a new folder to fill, and put it in `folder`'s place only if nothing failed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        staging.chmod(0o755)
-        yield staging
-        shutil.rmtree(folder, ignore_errors=True)
-        staging.rename(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

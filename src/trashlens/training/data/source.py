@@ -30,7 +30,6 @@ def read_source(source: str, revision: str) -> tuple[dict[str, bytes], str | Non
 
     Raises:
         DataError: the source is missing, damaged or not TrashNet.
-
     """
     files, commit = _read_files(source, revision)
     _check_counts(files)
@@ -68,7 +67,13 @@ def _read_zip(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if _photo_key(Path(name))]
             return {_photo_key(Path(name)): archive.read(name) for name in names}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        RuntimeError,
+    ) as error:  # encrypted, odd codec
         raise DataError(f"{path} is damaged or not a zip file. Download {HUB_FILE} again.") from error
 
 

@@ -16,8 +16,7 @@ from trashlens.training.checkpoint import (
     write_checkpoint,
     write_record,
 )
-from trashlens.training.data import prepare_data
-from trashlens.training.data import read_record as read_data_record
+from trashlens.training.data import prepare_data, read_data_record
 from trashlens.training.fit.state import Progress, find_state, read_progress, remove_states, save_state
 from trashlens.training.fit.trainer import (
     Trainer,
@@ -43,10 +42,9 @@ def fit(recipe: Recipe) -> Path:
         RecipeError: the recipe cannot work, or its output folder belongs to another recipe.
         DataError: the photos cannot be prepared.
         TrainingError: the loss is not finite.
-
     """
     accelerator = make_accelerator(recipe)
-    progress = read_progress(recipe)
+    progress = read_progress(recipe, processes=accelerator.num_processes)
     if progress is None:
         logger.info("%s is complete already.", recipe.output)
         return recipe.output
@@ -59,6 +57,7 @@ def fit(recipe: Recipe) -> Path:
         logger.info("Continuing after epoch %d of %d.", progress.epoch, recipe.schedule.epochs)
     record = {
         "recipe": recipe.to_json(),
+        "inputs": progress.inputs,
         "labels": list(trainer.labels),
         "data": data,
         "weights": dataclasses.asdict(report),
@@ -86,10 +85,14 @@ def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
     if write and not recipe.data.processed.is_dir():
         prepare_data(recipe.data)
     data = read_data_record(recipe.data)
-    wanted = {"split": recipe.data.split, "short_side_px": recipe.data.short_side_px}
+    wanted = {
+        "split": recipe.data.split,
+        "seed": recipe.data.seed if recipe.data.split == "random" else None,
+        "short_side_px": recipe.data.short_side_px,
+    }
     if any(data[key] != value for key, value in wanted.items()):
         raise RecipeError(
-            f"{recipe.data.processed} was prepared otherwise ({data['split']} split, "
+            f"{recipe.data.processed} was prepared otherwise (split {data['split']}, seed {data['seed']}, "
             f"{data['short_side_px']} px). Run `trashlens data` with the recipe's settings first."
         )
     return data
@@ -111,7 +114,7 @@ def _run_epochs(
     )
     with bar:
         for epoch in range(progress.epoch, epochs):
-            metrics = train_epoch(trainer, epoch=epoch, seed=recipe.seed, bar=bar, tracker=tracker)
+            metrics = train_epoch(trainer, recipe, epoch=epoch, bar=bar, tracker=tracker)
             metrics |= validate(trainer)
             bar.set_postfix(loss=f"{metrics['train/loss']:.3f}", val=f"{metrics['val/accuracy']:.3f}")
             progress.epoch = epoch + 1

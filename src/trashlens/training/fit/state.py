@@ -10,10 +10,11 @@ from typing import Any
 from accelerate import Accelerator
 
 from trashlens.errors import RecipeError
-from trashlens.training.checkpoint import read_record, replace_file
+from trashlens.files import hash_file, replace_file
+from trashlens.training.checkpoint import WEIGHTS_FILE, read_record
 from trashlens.training.recipe import Recipe
 
-__all__ = ["Progress", "find_state", "read_progress", "remove_states", "save_state"]
+__all__ = ["Progress", "find_state", "hash_inputs", "read_progress", "remove_states", "save_state"]
 
 STATE_FOLDER = "state"
 PROGRESS_FILE = "progress.json"
@@ -31,23 +32,58 @@ class Progress:
     """Highest validation accuracy so far."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """One record of metrics an epoch."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of what the recipe names by path, see `hash_inputs`."""
+    processes: int = 1
+    """How many train together; the schedule's length depends on it."""
     run_id: str | None = None
     """W&B's id of the run."""
 
 
-def read_progress(recipe: Recipe) -> Progress | None:
-    """Return where to start, or None when the run is complete."""
+def hash_inputs(recipe: Recipe) -> dict[str, str]:
+    """Return the SHA-256 of the local files a run starts from: `weights`, and the `teacher`'s network.
+
+    Raises:
+        RecipeError: one of them cannot be read.
+    """
+    paths = {}
+    if recipe.network.weights not in ("hub", "none"):
+        paths["weights"] = Path(recipe.network.weights)
+    if recipe.objective.distill is not None:
+        paths["teacher"] = recipe.objective.distill.teacher / WEIGHTS_FILE
+    try:
+        return {name: hash_file(path) for name, path in paths.items()}
+    except OSError as error:
+        raise RecipeError(
+            f"{error.filename} cannot be read ({error.strerror}). Weights are a safetensors file; a teacher "
+            "is the folder that `trashlens train teacher` wrote."
+        ) from error
+
+
+def read_progress(recipe: Recipe, *, processes: int) -> Progress | None:
+    """Return where to start, or None when the run is complete.
+
+    Raises:
+        RecipeError: the output folder holds a run of another recipe, or of another number of processes.
+    """
     done = read_record(recipe.output)
     state = find_state(recipe.output)
     wanted = json.loads(json.dumps(recipe.to_json()))  # as it reads back: tuples become lists
+    inputs = hash_inputs(recipe)
     if state is not None:
         progress = Progress(**json.loads((state / PROGRESS_FILE).read_text(encoding="utf-8")))
     else:
         # A run killed in its first epoch has no state, a complete one none any more.
-        progress = Progress(recipe=done["recipe"] if done else wanted)
-    if progress.recipe != wanted:
+        found = done or {"recipe": wanted, "inputs": inputs}
+        progress = Progress(recipe=found["recipe"], inputs=found["inputs"], processes=processes)
+    if (progress.recipe, progress.inputs) != (wanted, inputs):
         raise RecipeError(
-            f"{recipe.output} holds a run of another recipe. Choose another --output, or delete the folder."
+            f"{recipe.output} holds a run of another recipe, weights or teacher. Choose another --output, or "
+            "delete the folder."
+        )
+    if progress.processes != processes:
+        raise RecipeError(
+            f"{recipe.output} was begun with {progress.processes} processes: continue with as many."
         )
     return None if done and done.get("complete") else progress
 

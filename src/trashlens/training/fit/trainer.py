@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from trashlens.errors import RecipeError, TrainingError
-from trashlens.training.checkpoint import read_checkpoint
+from trashlens.training.checkpoint import WEIGHTS_FILE, read_checkpoint
 from trashlens.training.data import Loaders, make_loaders
 from trashlens.training.evaluate import score
 from trashlens.training.networks import LoadReport, create_network, fit_head
@@ -40,6 +40,7 @@ class Trainer:
     train: Any
     val: Any
     labels: tuple[str, ...]
+    generator: torch.Generator
     max_grad_norm: float
 
 
@@ -89,6 +90,10 @@ def make_trainer(
         network, opt="adamw", lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
     network, optimizer, train, val = accelerator.prepare(network, optimizer, loaders.train, loaders.val)
+    if len(train) == 0:
+        raise RecipeError(
+            f"There are fewer training photos than loader.batch_size={recipe.loader.batch_size} asks for."
+        )
     scheduler = OneCycleLR(
         optimizer.optimizer,
         max_lr=schedule.learning_rate,
@@ -107,6 +112,7 @@ def make_trainer(
             train=train,
             val=val,
             labels=loaders.labels,
+            generator=loaders.generator,
             max_grad_norm=schedule.max_grad_norm,
         ),
         report,
@@ -132,11 +138,19 @@ def _make_objective(recipe: Recipe, loaders: Loaders) -> nn.Module:
 
 
 def train_epoch(
-    trainer: Trainer, *, epoch: int, seed: int, bar: Any, tracker: Tracker
+    trainer: Trainer, recipe: Recipe, *, epoch: int, bar: Any, tracker: Tracker
 ) -> dict[str, Any]:
-    """Take one pass over the training photos; return the mean of each loss part and the throughput."""
+    """Take one pass over the training photos; return the mean of each loss part and the throughput.
+
+    The means are over the first process's photos, the throughput is that of all.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
     accelerator = trainer.accelerator
-    set_seed(seed + 1000 * (epoch + 1), device_specific=True)
+    seed = recipe.seed + 1000 * (epoch + 1)
+    set_seed(seed, device_specific=True)
+    trainer.generator.manual_seed(seed + accelerator.process_index)
     trainer.train.set_epoch(epoch)
     trainer.network.train()
     trainer.objective.train()
@@ -150,9 +164,10 @@ def train_epoch(
             parts = trainer.objective(logits, images, labels)
         values = {name: part.item() for name, part in parts.items()}
         if not np.isfinite(values["loss"]):
+            kept = recipe.output if (recipe.output / WEIGHTS_FILE).is_file() else "none yet"
             raise TrainingError(
-                f"The loss became {values['loss']} at step {step} (epoch {epoch + 1}). The checkpoint of "
-                "the best epoch so far is kept; try a lower schedule.learning_rate or precision: no."
+                f"The loss became {values['loss']} at step {step} (epoch {epoch + 1}). Last good checkpoint: "
+                f"{kept}. Try a lower --schedule.learning_rate or --precision=no, with another --output."
             )
         accelerator.backward(parts["loss"])
         if trainer.max_grad_norm:
