@@ -77,7 +77,7 @@ def test_a_huge_file_and_a_bomb_are_refused_by_the_command(
     assert main(["predict", str(tmp_path), f"--models={toy_models}"]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 3
-    assert "far more megapixels" in said[0]
+    assert "over 178 megapixels" in said[0]
     assert "The file has 100.0 MB; the limit is 30 MB." in said[1]
     assert "100 megapixels; the limit is 64." in said[2]
 

@@ -145,6 +145,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, or 2 with one sentence on stderr when the input is bad."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # The Hub's client announces each of its retries; the sentence at the end says it once.
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     # Of several training processes only the first one reports.
     first = os.environ.get("RANK", "0") == "0"
     logging.getLogger("trashlens").setLevel(logging.INFO if first else logging.WARNING)
@@ -193,7 +195,12 @@ def _construct(config: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
 
 def _add_models(parser: ArgumentParser) -> None:
     default = Path(os.environ.get("TRASHLENS_MODELS", "models"))
-    parser.add_argument("--models", type=Path, default=default, help="folder of the three bundles")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=default,
+        help="folder of the three bundles; by default `models`, or what TRASHLENS_MODELS names",
+    )
 
 
 def _print_usage(arguments: Sequence[str]) -> int:

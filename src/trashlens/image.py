@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image, ImageOps
 
 from trashlens.errors import ImageError
 
-__all__ = ["ImageLimits", "Preprocess", "decode_image", "list_photos"]
+__all__ = ["READABLE", "ImageLimits", "Preprocess", "decode_image", "list_photos"]
 
 # Only formats people photograph or screenshot in; Pillow's others (EPS, PSD, ...) are attack surface.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -63,7 +64,7 @@ def decode_image(
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_too_many_pixels("far more", limits)) from error
+        raise ImageError(_too_many_pixels("over 178", limits)) from error
     except Exception as error:
         raise ImageError(f"This is not an image that can be read. {READABLE}") from error
     _check_pixels(image.size, limits)
@@ -141,7 +142,11 @@ class Preprocess:
 def _read_file(path: Path, limits: ImageLimits) -> bytes:
     """Return the file's bytes; its size is checked before anything is read."""
     try:
-        _check_bytes(path.stat().st_size, limits)
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or path.is_dir()):
+            # A device or a pipe has no size, and reading it may never end.
+            raise ImageError(f"{path} is not a file. Give the path of a photo.")
+        _check_bytes(status.st_size, limits)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise ImageError(f"There is no file {path}. Give the path of a photo.") from error

@@ -32,7 +32,8 @@ class NetworkConfig:
     rename: dict[str, str] = field(default_factory=dict)
     """Prefixes of the file's tensor names and what they are called in the network."""
     head: Literal["probe", "random"] = "probe"
-    """Start the head from a linear probe on the frozen features (Kumar et al. 2022), or at random."""
+    """Start the head from a linear probe on the frozen features (Kumar et al. 2022), or at random; always at
+    random where the weights are `none`."""
 
 
 @dataclass(frozen=True, kw_only=True)

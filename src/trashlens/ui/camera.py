@@ -2,12 +2,16 @@
 
 import base64
 import binascii
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder
 
-__all__ = ["build_photo_input"]
+__all__ = ["NOT_UPLOADED", "build_photo_input"]
+
+NOT_UPLOADED = "No photo arrived. Upload it first and send the path that the upload answers with."
 
 CAMERA: dict[str, Any] = {
     "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "facingMode": {"ideal": "environment"}}
@@ -36,7 +40,11 @@ def build_photo_input(**options: Any) -> gr.Image:
 
 
 def _hand_over(payload: ImageData | None) -> str | bytes | None:
-    """Return the path of an upload, the bytes of a data URL, or None when there is no picture."""
+    """Return the path of an upload, the bytes of a data URL, or None when there is no picture.
+
+    Raises:
+        gr.Error: the path leads to a file that was not uploaded.
+    """
     if payload is None:
         return None
     if payload.url and payload.url.startswith("data:"):
@@ -45,4 +53,11 @@ def _hand_over(payload: ImageData | None) -> str | bytes | None:
         except binascii.Error:
             # Not base64, as with an SVG: the bytes as they are will be refused as not a photo.
             return payload.url.encode()
-    return payload.path
+    if payload.path is None:
+        return None
+    # Gradio checks where a path leads only when the request describes it as a file of its own, and a
+    # request may say anything.
+    path = Path(payload.path).resolve()
+    if not path.is_relative_to(Path(get_upload_folder()).resolve()):
+        raise gr.Error(NOT_UPLOADED, print_exception=False)
+    return str(path)

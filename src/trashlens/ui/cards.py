@@ -145,7 +145,7 @@ def _render_head(bundle: Bundle) -> str:
 
 
 def _render_row(label: str, value: float | None, *, wins: bool) -> str:
-    share = "" if value is None else _format_share(value)
+    share = "&ndash;" if value is None else _format_share(value)
     return (
         f'<li data-class="{escape(label)}"{" data-wins" if wins else ""}><span>{escape(label)}</span>'
         f'<i aria-hidden="true"><i style="width:{100 * (value or 0):.1f}%"></i></i><b>{share}</b></li>'

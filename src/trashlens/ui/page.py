@@ -1,5 +1,6 @@
 """The page as a whole: header, tabs, footer, looks, and how it is served."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from urllib.parse import quote
 import gradio as gr
 
 from trashlens.classifier import Classifier
-from trashlens.image import ImageLimits
+from trashlens.image import READABLE, ImageLimits
+from trashlens.ui.camera import NOT_UPLOADED
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.webcam import build_webcam_tab
 
@@ -22,8 +24,6 @@ WAITING = 64
 """Requests that may wait in the queue; the next one is told to come back."""
 CLEAN_EVERY_S, KEEP_S = 600, 1800
 """How often uploads are looked through, and the age at which they are deleted, seconds."""
-
-NOT_UPLOADED = "No photo arrived. Upload it first and send the path that the upload answers with."
 
 # A lens whose rim is three arcs that follow one another, like the arrows of recycling.
 LOGO = (
@@ -42,14 +42,19 @@ FOOTER = """
 within the hour.</p></footer>
 """
 
-# A file over the limit is refused in the browser already, in Gradio's words; the visitor reads ours.
-TOO_LARGE = f"""
+# A file over the limit, or no image by its name, is refused in the browser already, in Gradio's words; the
+# visitor reads ours.
+REFUSALS = {
+    "File(s) exceed": f"The file has more than {ImageLimits().max_bytes // 2**20} MB. "
+    "Send a smaller copy of the photo.",
+    "Invalid file type": f"This is not an image that can be read. {READABLE}",
+}
+REWORD = f"""
 <script>
 new MutationObserver(() => {{
     for (const text of document.querySelectorAll("[data-testid=toast-text]"))
-        if (text.textContent.startsWith("File(s) exceed"))
-            text.textContent = "The file has more than {ImageLimits().max_bytes // 2**20} MB. "
-                + "Send a smaller copy of the photo.";
+        for (const [theirs, ours] of Object.entries({json.dumps(REFUSALS)}))
+            if (text.textContent.startsWith(theirs)) text.textContent = ours;
 }}).observe(document.documentElement, {{childList: true, subtree: true}});
 </script>
 """
@@ -102,7 +107,7 @@ def launch_options() -> dict[str, Any]:
     """Return what `Blocks.launch` needs for the page: its looks, its limits, and no outside link."""
     return {
         "theme": _build_theme(),
-        "head": f'<link rel="icon" href="data:image/svg+xml,{quote(LOGO.format(colour="#2f825f"))}">{TOO_LARGE}',
+        "head": f'<link rel="icon" href="data:image/svg+xml,{quote(LOGO.format(colour="#2f825f"))}">{REWORD}',
         "css_paths": Path(__file__).with_name("style.css"),
         "max_file_size": ImageLimits().max_bytes,
         "footer_links": [],

@@ -125,6 +125,7 @@ def load_split(processed: Path, split: str) -> tuple[list[Image.Image], list[int
     folder = processed / split
     if not folder.is_dir():
         raise DataError(f"{processed} holds no prepared photos. Run `trashlens data` first.")
+    datasets.disable_progress_bars()  # "Downloading" would alarm who is offline; nothing is downloaded
     photos = datasets.load_dataset("imagefolder", data_files={split: str(folder / "**")}, split=split)
     raw = photos.cast_column("image", datasets.Image(decode=False))
     images = [decode_image(row["bytes"] or row["path"]) for row in raw["image"]]

@@ -78,7 +78,8 @@ def make_trainer(
     network, report = create_network(recipe.network, classes=len(loaders.labels))
     if accelerator.is_main_process:
         logger.info("%s: %s", recipe.network.name, report)
-        if recipe.network.head == "probe" and not resuming:
+        # Features of random weights tell a probe nothing.
+        if recipe.network.head == "probe" and recipe.network.weights != "none" and not resuming:
             # The other processes get the head when accelerate broadcasts the first one's network.
             with accelerator.autocast():
                 accuracy = fit_head(network, loaders.probe, device=accelerator.device)
