@@ -126,11 +126,17 @@ def call_classify(url: str, name: str, content: bytes) -> tuple[str, Any]:
     return call_with_path(url, path)
 
 
-def call_with_path(url: str, path: str, *, way: str = "call") -> tuple[str, Any]:
-    """Ask for the file at `path` on the server, and return the event's name and data of the answer."""
-    request = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
+def call_with_path(url: str, path: str, *, described: bool = True) -> tuple[str, Any]:
+    """Ask for the file at `path` on the server; `described` says that it is a file, as clients do."""
+    meta = {"meta": {"_type": "gradio.FileData"}} if described else {}
+    return call_with_values(url, [{"path": path, **meta}])
+
+
+def call_with_values(url: str, values: list[Any], *, way: str = "call") -> tuple[str, Any]:
+    """Ask `/classify` about `values`, and return the event's name and data of the answer."""
     address = f"{url}gradio_api/{way}/classify"
-    event = json.loads(_post(address, json.dumps(request).encode(), "application/json"))["event_id"]
+    body = json.dumps({"data": values}).encode()
+    event = json.loads(_post(address, body, "application/json"))["event_id"]
     with urllib.request.urlopen(f"{address}/{event}", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     name = next(line.removeprefix("event: ") for line in lines if line.startswith("event: "))

@@ -1,14 +1,11 @@
 """The page as visitors and scripts meet it: a real server, a real browser, no network."""
 
 import io
-import json
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import urllib.error
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlparse
@@ -22,11 +19,12 @@ from browser import (
     app_environment,
     call_classify,
     call_with_path,
+    call_with_values,
     launch_chromium,
     open_page,
     serve,
 )
-from conftest import COLOURS, LABELS, coloured_photo, toy_bundle, toy_model
+from conftest import COLOURS, LABELS, coloured_photo, huge_png, toy_bundle, toy_model
 from gradio_client import Client, handle_file
 from onnx import helper, numpy_helper
 from PIL import Image, ImageOps
@@ -191,17 +189,6 @@ def test_every_kind_of_photo_works(page: Page, case: str) -> None:
     expect(winner(page, "teacher")).to_have_text(label)
 
 
-def bomb() -> bytes:
-    """Return a PNG of a few hundred bytes that claims 900 megapixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
-    pixels = zlib.compress(bytes(100_000))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
 def cut_photo() -> bytes:
     photo = encode(coloured_photo("glass"))
     return photo[: len(photo) // 2]
@@ -211,7 +198,7 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "text": ("notes.jpg", lambda: b"not a photo", "This is not an image that can be read."),
     "cut": ("cut.jpg", cut_photo, "The image is damaged or cut off."),
     "empty": ("empty.jpg", lambda: b"", "The file is empty."),
-    "bomb": ("bomb.png", bomb, "megapixels; the limit is"),
+    "bomb": ("bomb.png", lambda: huge_png(30_000, 30_000), "megapixels; the limit is"),
     "svg": ("drawing.svg", lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "This is not an image"),
 }
 
@@ -285,6 +272,8 @@ def test_leaving_the_webcam_tab_releases_the_camera(page: Page) -> None:
     page.get_by_role("tab", name="Photo").click()
     page.wait_for_function("window.tracks.every((track) => track.readyState === 'ended')")
     expect(page.locator("#photo input[type=file]")).to_have_count(1)
+    page.get_by_role("tab", name="Webcam").click()
+    expect(winner(page, "teacher", "webcam")).to_have_text("waiting")  # not what was seen before
     start_webcam(page)
     page.wait_for_function("window.tracks.at(-1).readyState === 'live'")
 
@@ -370,9 +359,22 @@ def test_the_api_refuses_a_file_over_the_limit_with_a_sentence(url: str) -> None
 def test_the_api_reads_no_file_of_the_server(url: str, tmp_path: Path) -> None:
     private = tmp_path / "private.jpg"
     private.write_bytes(encode(coloured_photo("metal")))
-    event, data = call_with_path(url, str(private))
+    for described in (
+        True,
+        False,
+    ):  # Gradio checks a path only when it is described as a file of its own
+        for path in (str(private), "/etc/passwd", "/nowhere.jpg", "/dev/zero"):
+            event, data = call_with_path(url, path, described=described)
+            assert event == "error"
+            assert data["error"].startswith("No photo arrived. Upload it first")
+
+
+@pytest.mark.parametrize("values", [[], ["photo.jpg"], [7], [{"url": "http://127.0.0.1:9/photo.jpg"}]])
+def test_the_api_answers_a_malformed_request_with_a_sentence(url: str, values: list[object]) -> None:
+    event, data = call_with_values(url, values)
     assert event == "error"
-    assert "metal" not in json.dumps(data)
+    assert data["error"].startswith("No photo arrived.")
+    assert call_classify(url, "good.jpg", encode(coloured_photo("metal")))[0] == "complete"
 
 
 def test_gradio_client_sees_classify_alone_and_can_call_it(url: str, tmp_path: Path) -> None:
@@ -391,7 +393,7 @@ def test_gradio_client_sees_classify_alone_and_can_call_it(url: str, tmp_path: P
 
 def test_the_way_around_the_queue_is_closed(url: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refusal:
-        call_with_path(url, "anything", way="run")
+        call_with_values(url, [], way="run")
     with refusal.value as answer:
         assert 400 <= answer.code < 500
 

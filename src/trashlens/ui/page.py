@@ -16,7 +16,7 @@ from trashlens.ui.webcam import build_webcam_tab
 
 __all__ = ["build_page", "launch_options"]
 
-TABS: dict[str, Callable[[Mapping[str, Classifier]], gr.Image]] = {
+TABS: dict[str, Callable[[Mapping[str, Classifier], gr.Tab], gr.Image]] = {
     "Photo": build_photo_tab,
     "Webcam": build_webcam_tab,
 }
@@ -89,7 +89,7 @@ def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
         with gr.Tabs():
             for name, build in TABS.items():
                 with gr.Tab(name, id=name.lower()) as tabs[name]:
-                    cameras[name] = build(classifiers)
+                    cameras[name] = build(classifiers, tabs[name])
         gr.HTML(FOOTER, apply_default_css=False)
         for name, tab in tabs.items():
             # Removing the component from the page is what makes Gradio end its camera track.

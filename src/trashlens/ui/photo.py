@@ -9,7 +9,7 @@ from trashlens.classifier import Classifier, compare
 from trashlens.errors import TrashlensError
 from trashlens.image import ImageLimits
 from trashlens.ui.advice import render_advice
-from trashlens.ui.camera import build_photo_input
+from trashlens.ui.camera import NOT_UPLOADED, build_photo_input
 from trashlens.ui.cards import (
     render_cards,
     render_empty,
@@ -26,7 +26,7 @@ PLACEHOLDER = f"# Drop a photo here\nor tap to choose one, up to {ImageLimits().
 CONCURRENCY: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "photo"}
 
 
-def build_photo_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
+def build_photo_tab(classifiers: Mapping[str, Classifier], _tab: gr.Tab) -> gr.Image:
     """Lay out the tab inside the current Blocks; return its photo input, whose camera the page releases."""
     with gr.Row(elem_classes="tl-columns"):
         with gr.Column(scale=4, min_width=280):
@@ -85,7 +85,7 @@ def _add_endpoint(classifiers: Mapping[str, Classifier]) -> None:
 
     def classify(image: str | bytes | None) -> dict[str, Any]:
         if image is None:
-            raise gr.Error("No image was sent. Upload a photo first.", print_exception=False)
+            raise gr.Error(NOT_UPLOADED, print_exception=False)
         try:
             return compare(classifiers, image).to_json()
         except TrashlensError as error:

@@ -74,7 +74,7 @@ class Pace:
         return dataclasses.replace(comparison, predictions=predictions)
 
 
-def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
+def build_webcam_tab(classifiers: Mapping[str, Classifier], tab: gr.Tab) -> gr.Image:
     """Lay out the tab inside the current Blocks and return its camera, which the page releases."""
     with gr.Row(elem_classes="tl-columns"):
         with gr.Column(scale=4, min_width=280):
@@ -101,6 +101,14 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier]) -> gr.Image:
             results = gr.HTML(
                 render_empty(classifiers, INVITATION), elem_id="webcam-results", apply_default_css=False
             )
+    # The camera is off when the tab is opened again, and what it showed last would look like now.
+    tab.select(
+        lambda: (render_empty(classifiers, INVITATION), _render_readout(None, 0)),
+        None,
+        [results, readout],
+        show_progress="hidden",
+        api_visibility="private",
+    )
     _stream(classifiers, camera, networks, results, readout)
     return camera
 
