@@ -52,7 +52,7 @@ def test_the_roles_are_what_they_are_called(bundles: dict[str, Bundle]) -> None:
 def test_no_trace_of_a_machine_is_inside(role: str) -> None:
     for name in ("model.onnx", "bundle.json"):
         content = (MODELS / role / name).read_bytes()
-        for trace in ("site-packages", "../", sys.prefix, str(Path.home()), str(ROOT)):
+        for trace in ("site-packages", sys.prefix, str(Path.home()), str(ROOT)):
             assert trace.encode() not in content
     text = (MODELS / role / "bundle.json").read_text()
     assert not re.search(r'"/', text)
