@@ -4,7 +4,7 @@ import io
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from trashlens.errors import ImageError
 
-__all__ = ["READABLE", "ImageLimits", "Preprocess", "decode_image", "list_photos"]
+__all__ = ["READABLE", "ImageLimits", "Preprocess", "decode_image", "list_labelled", "list_photos"]
 
 # Only formats people photograph or screenshot in; Pillow's others (EPS, PSD, ...) are attack surface.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -81,6 +81,11 @@ def list_photos(folder: Path) -> list[Path]:
     return sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
     )
+
+
+def list_labelled(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:
+    """Return the photos that lie in a folder named like a class, below `folder`, with that class."""
+    return [(path, path.parent.name) for path in list_photos(folder) if path.parent.name in labels]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Checkpoint -> bundle, through a gate: ONNX Runtime must agree with torch on real photos."""
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,13 +71,11 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     )
     val = score(labels, softmax(logits.astype(np.float64) / temperature, axis=1), classes=bundle.labels)
     parity = {"max_logit_difference": difference, "photos": len(images), "batches": BATCHES}
-    final = Bundle(
-        **{
-            **bundle.__dict__,
-            "temperature": temperature,
-            "metrics": {"val": val, "parity": parity},
-            "provenance": _provenance(checkpoint),
-        }
+    final = dataclasses.replace(
+        bundle,
+        temperature=temperature,
+        metrics={"val": val, "parity": parity},
+        provenance=_provenance(checkpoint),
     )
     final.write(models / final.role)
     return models / final.role

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from trashlens.bundle import Bundle, load_bundles
 from trashlens.classifier import Classifier, Comparison, compare
 from trashlens.errors import DataError
-from trashlens.image import list_photos
+from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.training.evaluate import score
 
@@ -52,16 +52,16 @@ def evaluate_bundles(
     return measured
 
 
-def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[bytes | Path, str]]:
+def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[Path, str]]:
     """Return the photos of `folder/<class>/` with their classes.
 
     Raises:
         DataError: there are none.
     """
-    paths = [path for path in list_photos(folder) if path.parent.name in classes]
-    if not paths:
+    photos = list_labelled(folder, classes)
+    if not photos:
         raise DataError(f"{folder} holds no photos in folders named {', '.join(classes)}.")
-    return [(path, path.parent.name) for path in paths]
+    return photos
 
 
 def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:

@@ -35,11 +35,11 @@ watch("value", () => {
     if (!place || !Number(place.dataset.sent)) return;
     const now = performance.now();
     recent.push([now, now - Number(place.dataset.sent)]);
-    while (now - recent[0][0] > 1500) recent.shift();
+    while (now - recent[0][0] > WINDOW_MS) recent.shift();
     const sorted = recent.map((sample) => sample[1]).sort((a, b) => a - b);
     place.textContent = sorted[sorted.length >> 1].toFixed(0) + " ms";
 });
-"""
+""".replace("WINDOW_MS", f"{1000 * WINDOW_S:.0f}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from trashlens.errors import DataError
-from trashlens.image import Preprocess, decode_image, list_photos
+from trashlens.image import Preprocess, decode_image, list_labelled
 
 __all__ = [
     "AugmentConfig",
@@ -178,11 +178,11 @@ def read_photos(
     Raises:
         DataError: there are none.
     """
-    paths = [path for path in list_photos(folder) if path.parent.name in labels]
-    if not paths:
+    photos = list_labelled(folder, labels)
+    if not photos:
         raise DataError(f"{folder} holds no prepared photos. Run `trashlens data` first.")
-    images = np.stack([preprocess(decode_image(path)) for path in paths])
-    return images, np.array([labels.index(path.parent.name) for path in paths])
+    images = np.stack([preprocess(decode_image(path)) for path, _ in photos])
+    return images, np.array([labels.index(label) for _, label in photos])
 
 
 class BatchAugmentation:

@@ -72,10 +72,9 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
         DataError: the source is missing, damaged or not TrashNet; nothing is written.
     """
     files, commit = read_source(config.source, config.revision)
-    dropped = contradictory_twins(files)
-    hashes = {
-        path: hashlib.sha256(data).hexdigest() for path, data in files.items() if path not in dropped
-    }
+    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    dropped = contradictory_twins(hashes)
+    hashes = {path: digest for path, digest in hashes.items() if path not in dropped}
     photos = _split(config, hashes)
     official = config.split == "official"
     manifest = config.manifest.read_bytes() if official else format_manifest(photos)

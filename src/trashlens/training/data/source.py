@@ -5,11 +5,10 @@ Two traps of the source are handled here. The Hub repository holds every photo t
 contradictory labels, so all six are left out: 2,521 of 2,527 remain.
 """
 
-import hashlib
 import zipfile
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
@@ -67,13 +66,8 @@ def _read_zip(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if _photo_key(Path(name))]
             return {_photo_key(Path(name)): archive.read(name) for name in names}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-    ) as error:  # encrypted, odd codec
+    # RuntimeError: encrypted, or compressed in a way that zipfile does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise DataError(f"{path} is damaged or not a zip file. Download {HUB_FILE} again.") from error
 
 
@@ -103,11 +97,11 @@ def _check_counts(files: Mapping[str, bytes]) -> None:
         )
 
 
-def contradictory_twins(files: Mapping[str, bytes]) -> set[str]:
-    """Return the paths of identical files that lie in different classes."""
-    twins: dict[bytes, list[str]] = defaultdict(list)
-    for path, data in files.items():
-        twins[hashlib.sha256(data).digest()].append(path)
+def contradictory_twins(contents: Mapping[str, Hashable]) -> set[str]:
+    """Return the paths of identical files that lie in different classes; by path, contents or their hashes."""
+    twins: dict[Hashable, list[str]] = defaultdict(list)
+    for path, content in contents.items():
+        twins[content].append(path)
     return {
         path
         for paths in twins.values()

@@ -41,7 +41,6 @@ class Trainer:
     val: Any
     labels: tuple[str, ...]
     generator: torch.Generator
-    max_grad_norm: float
 
 
 def make_accelerator(recipe: Recipe) -> Accelerator:
@@ -114,7 +113,6 @@ def make_trainer(
             val=val,
             labels=loaders.labels,
             generator=loaders.generator,
-            max_grad_norm=schedule.max_grad_norm,
         ),
         report,
     )
@@ -171,8 +169,8 @@ def train_epoch(
                 f"{kept}. Try a lower --schedule.learning_rate or --precision=no, with another --output."
             )
         accelerator.backward(parts["loss"])
-        if trainer.max_grad_norm:
-            accelerator.clip_grad_norm_(trainer.network.parameters(), trainer.max_grad_norm)
+        if recipe.schedule.max_grad_norm:
+            accelerator.clip_grad_norm_(trainer.network.parameters(), recipe.schedule.max_grad_norm)
         trainer.optimizer.step()
         if not trainer.optimizer.step_was_skipped:  # fp16 skips a step whose gradients overflow
             trainer.scheduler.step()
