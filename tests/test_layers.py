@@ -19,6 +19,8 @@ MAY_IMPORT = {
     "bundle": {"errors", "files", "image"},
     "machine": set(),
     "classifier": {"errors", "image", "bundle", "machine"},
+    "scoreboard": {"bundle"},
+    "hub": {"errors", "files", "bundle", "scoreboard", "hub"},
     "ui": {"errors", "image", "bundle", "classifier", "ui"},
     "training.data": {"errors", "files", "image", "training.data"},
     "training.networks": {"errors"},
@@ -36,11 +38,12 @@ MAY_IMPORT = {
         *("errors", "bundle", "classifier"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate")),
     },
+    "commands": set(),
     "training.report": {
         *("errors", "image", "bundle", "classifier", "machine", "training.evaluate"),
     },
 }
-"""By room: the rooms it may import from. `__init__` and `__main__` may import anything."""
+"""By room: the rooms it may import from. `__init__`, `__main__` and `commands` may import anything."""
 
 
 def imports_of(path: Path) -> set[str]:
@@ -71,7 +74,7 @@ def test_a_room_imports_only_the_rooms_below_it(path: Path) -> None:
     inside = {
         name.removeprefix("trashlens.") for name in imports_of(path) if name.startswith("trashlens.")
     }
-    assert {room_of(name) for name in inside} <= MAY_IMPORT[room]
+    assert room == "commands" or {room_of(name) for name in inside} <= MAY_IMPORT[room]
 
 
 def test_every_room_is_listed() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import LABELS, coloured_photo, huge_png
 
-from trashlens.__main__ import COMMANDS, main
+from trashlens.__main__ import main
 from trashlens.classifier import compare, load_classifiers
+from trashlens.commands import COMMANDS
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from trashlens.__main__ import COMMANDS
 from trashlens.bundle import load_bundles
+from trashlens.commands import COMMANDS
+from trashlens.scoreboard import format_table
 from trashlens.training.recipe import shipped_recipes
-from trashlens.training.report import format_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

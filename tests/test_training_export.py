@@ -16,13 +16,14 @@ from trashlens.__main__ import main
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import DataError, ExportError, TrainingError
+from trashlens.scoreboard import format_table
 from trashlens.training import export as export_module
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
 from trashlens.training.data import read_photos
 from trashlens.training.export import ExportConfig, export_bundle, fit_temperature, to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
 from trashlens.training.recipe import parse_recipe
-from trashlens.training.report import evaluate_bundles, format_table, labelled_photos
+from trashlens.training.report import evaluate_bundles, labelled_photos
 
 
 @pytest.fixture(scope="module")

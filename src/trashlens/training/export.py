@@ -170,5 +170,5 @@ def _store_as_half(graph: onnx.GraphProto) -> None:
 def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return what the bundle was made from."""
     record = checkpoint.record
-    keys = ("recipe", "inputs", "data", "weights", "environment", "epoch")
-    return {key: record[key] for key in keys} | {"epochs_run": len(record["history"])}
+    keys = ("recipe", "inputs", "data", "weights", "environment", "run", "epoch", "history")
+    return {key: record.get(key) for key in keys}

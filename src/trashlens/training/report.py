@@ -1,7 +1,7 @@
-"""Measure the bundles on photos through the calls that serve, and print what their records say."""
+"""Measure the bundles on photos through the calls that serve."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.training.evaluate import score
 
-__all__ = ["evaluate_bundles", "format_table", "labelled_photos"]
+__all__ = ["evaluate_bundles", "labelled_photos"]
 
 
 def evaluate_bundles(
@@ -62,27 +62,6 @@ def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[Path, st
     if not photos:
         raise DataError(f"{folder} holds no photos in folders named {', '.join(classes)}.")
     return photos
-
-
-def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
-    """Return the Markdown table of what the bundles' records say; what was not measured is a dash."""
-    measured = f"{name} accuracy (95 %) | macro F1"
-    header = f"| role | network | parameters | file | {measured} | one photo | speed |"
-    rows = [header, "|---|---|---:|---:|---:|---:|---:|---:|"]
-    for role, bundle in bundles.items():
-        test, latency = bundle.metrics.get(name), bundle.metrics.get("latency")
-        accuracy = macro_f1 = time = speed = "–"
-        if test:
-            low, high = test["accuracy_interval"]
-            accuracy = f"{test['accuracy']:.3f} ({low:.3f} to {high:.3f})"
-            macro_f1 = f"{test['macro_f1']:.3f}"
-        if latency:
-            time, speed = f"{latency['infer_ms_p50']:.1f} ms", f"{latency['times_teacher_speed']:.1f}×"
-        rows.append(
-            f"| {role} | {bundle.architecture} | {bundle.parameters / 1e6:.1f} M "
-            f"| {len(bundle.model) / 1e6:.1f} MB | {accuracy} | {macro_f1} | {time} | {speed} |"
-        )
-    return "\n".join(rows)
 
 
 def _latency(comparisons: list[Comparison], role: str) -> dict[str, Any]:

@@ -1,0 +1,19 @@
+"""The commands by name; each is a function from its arguments to an exit code.
+
+Only the commands that train load the training wing, and only when they run.
+"""
+
+from collections.abc import Callable, Sequence
+
+from trashlens.commands.predict import predict_command
+from trashlens.commands.training import data_command, evaluate_command, export_command, train_command
+
+__all__ = ["COMMANDS"]
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "predict": predict_command,
+    "data": data_command,
+    "train": train_command,
+    "export": export_command,
+    "evaluate": evaluate_command,
+}

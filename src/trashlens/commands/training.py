@@ -1,0 +1,88 @@
+"""The commands of those who make the networks; each loads the training wing when it is called."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from trashlens.commands.options import add_models, construct
+from trashlens.errors import RecipeError
+
+__all__ = ["data_command", "evaluate_command", "export_command", "train_command"]
+
+
+def data_command(argv: Sequence[str]) -> int:
+    """Prepare TrashNet: check, clean, split and resize its photos."""
+    from trashlens.training.data import DataConfig, prepare_data
+
+    parser = ArgumentParser(prog="trashlens data", description=data_command.__doc__)
+    parser.add_class_arguments(DataConfig, as_group=False)
+    config = construct(DataConfig, parser.parse_args(argv).as_dict())
+    record = prepare_data(config)
+    counts = ", ".join(f"{sum(by.values())} {split}" for split, by in record["photos"].items())
+    print(f"{config.processed}: {counts}; {len(record['dropped'])} with contradictory labels left out.")
+    if record["differ_from_manifest"]:
+        print(
+            f"{record['differ_from_manifest']:,} files differ in bytes from {record['manifest']}: this is "
+            "another encoding of the same photos. The split goes by name, so results stay comparable."
+        )
+    return 0
+
+
+def train_command(argv: Sequence[str]) -> int:
+    """Train by a recipe (a YAML file, or the name of one that comes with the package)."""
+    from trashlens.training.fit import fit
+    from trashlens.training.recipe import make_parser, parse_recipe, shipped_recipes
+
+    if not argv or argv[0].startswith("-"):
+        names = ", ".join(shipped_recipes())
+        parser = make_parser(
+            prog="trashlens train",
+            usage="trashlens train RECIPE [--setting=VALUE ...]",
+            description=f"{train_command.__doc__} Shipped: {names}. Interrupted runs continue.",
+        )
+        parser.print_help()
+        return 0 if "--help" in argv or "-h" in argv else 2
+    fit(parse_recipe(argv[0], argv[1:]))
+    return 0
+
+
+def export_command(argv: Sequence[str]) -> int:
+    """Turn a checkpoint into a bundle, if ONNX Runtime agrees with torch on real photos."""
+    from trashlens.training.export import ExportConfig, export_bundle
+
+    parser = ArgumentParser(prog="trashlens export", description=export_command.__doc__)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that training wrote")
+    add_models(parser)
+    parser.add_class_arguments(ExportConfig, as_group=False)
+    given = parser.parse_args(argv).as_dict()
+    checkpoint, models = given.pop("checkpoint"), given.pop("models")
+    folder = export_bundle(checkpoint, models, construct(ExportConfig, given))
+    print(f"Bundle: {folder}")
+    return 0
+
+
+def evaluate_command(argv: Sequence[str]) -> int:
+    """Measure the bundles on TrashNet's original test photos, or on a folder of your own."""
+    from trashlens.scoreboard import format_table
+    from trashlens.training.data import LABELS, DataConfig, read_originals
+    from trashlens.training.report import evaluate_bundles, labelled_photos
+
+    parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
+    add_models(parser)
+    parser.add_argument("--photos", type=Path, help="measure on <class>/<photo> in this folder instead")
+    parser.add_argument("--write", action="store_true", help="keep the numbers in each bundle.json")
+    parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px"})
+    given = parser.parse_args(argv).as_dict()
+    models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
+    photos: Sequence[tuple[bytes | Path, str]]
+    if folder is not None and write:
+        raise RecipeError(
+            "--write keeps the numbers of TrashNet's test photos; leave out --photos with it."
+        )
+    if folder is None:
+        photos, name = read_originals(construct(DataConfig, given), "test"), "test"
+    else:
+        photos, name = labelled_photos(folder, LABELS), folder.name
+    print(format_table(evaluate_bundles(models, photos, name=name, write=write), name=name))
+    return 0
