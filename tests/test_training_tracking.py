@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import wandb
 
-from trashlens.training import tracking
 from trashlens.training.tracking import Tracker, track
+from trashlens.training.tracking import run as tracking
 
 
 @pytest.fixture(autouse=True)

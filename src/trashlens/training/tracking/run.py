@@ -1,4 +1,4 @@
-"""The only module that knows W&B: records a run, and never stands in training's way.
+"""A W&B run that never stands in training's way.
 
 Online when there is a key, otherwise offline without asking. A server that does not answer costs at most
 `INIT_TIMEOUT_SEC` at the start and `FINISH_TIMEOUT_SEC` at the end; whatever W&B raises in between turns
