@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trashlens.training.evaluate import calibration_error, score
+from trashlens.training.evaluate import calibration_error, rank_by_loss, score
 
 CLASSES = ("a", "b", "c")
 
@@ -36,3 +36,8 @@ def test_calibration_error_by_hand() -> None:
     labels = np.array([0, 1, 0, 0])
     assert calibration_error(labels, probabilities) == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
     assert calibration_error(np.array([0, 0]), np.array([[1.0, 0.0], [1.0, 0.0]])) == 0
+
+
+def test_the_worst_mistake_comes_first() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.05, 0.95], [0.6, 0.4]])
+    assert rank_by_loss(np.array([0, 0, 0, 1]), probabilities).tolist() == [2, 1, 3, 0]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
-__all__ = ["calibration_error", "score"]
+__all__ = ["calibration_error", "rank_by_loss", "score"]
 
 
 def score(
@@ -50,3 +50,13 @@ def calibration_error(
         for bin_ in np.unique(index)
     ]
     return float(sum(gaps))
+
+
+def rank_by_loss(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the indices [N] of the photos, those with the least probability of their own class first.
+
+    `labels` is [N], `probabilities` [N, classes]. The order is that of the cross entropy, highest first: what
+    a network got wrong with the greatest confidence comes to the front.
+    """
+    own = probabilities[np.arange(len(labels)), labels]
+    return np.argsort(own, kind="stable")
