@@ -333,7 +333,7 @@ def test_classify_answers_as_promised(url: str) -> None:
     labels = {role: result["label"] for role, result in answer["results"].items()}
     assert labels == {"teacher": "plastic", "baseline": "glass", "student": "plastic"}
     for result in answer["results"].values():
-        assert set(result) == {"label", "confidences", "infer_ms"}
+        assert set(result) == {"label", "confidences", "infer_ms", "bundle"}
         assert set(result["confidences"]) == set(LABELS)
         assert sum(result["confidences"].values()) == pytest.approx(1)
         assert result["infer_ms"] > 0

@@ -28,7 +28,7 @@ def test_the_json_is_the_contract(toy_models: Path) -> None:
     assert list(answer) == ["decode_ms", "preprocess_ms", "results"]
     assert list(answer["results"]) == ["teacher", "baseline", "student"]
     for result in answer["results"].values():
-        assert list(result) == ["label", "confidences", "infer_ms"]
+        assert list(result) == ["label", "confidences", "infer_ms", "bundle"]
         assert tuple(result["confidences"]) == LABELS
         assert math.isclose(sum(result["confidences"].values()), 1, abs_tol=1e-12)
         assert result["label"] == max(result["confidences"], key=result["confidences"].get) == "metal"

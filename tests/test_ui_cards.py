@@ -28,6 +28,7 @@ def compared(**labels: str) -> Comparison:
             role: Prediction(
                 confidences={one: float(one == label) for one in sorted({*LABELS, label})},
                 infer_ms=9.0 if role == "teacher" else 2.0,
+                bundle="0" * 12,
             )
             for role, label in labels.items()
         },
@@ -89,7 +90,9 @@ def test_a_network_that_did_not_run_says_so_and_compares_nothing(
 def test_only_certainty_is_printed_as_certain(
     classifiers: dict[str, Classifier], share: float, printed: str
 ) -> None:
-    prediction = Prediction(confidences={"glass": share, "metal": 1 - share}, infer_ms=1.0)
+    prediction = Prediction(
+        confidences={"glass": share, "metal": 1 - share}, infer_ms=1.0, bundle="0" * 12
+    )
     shown = render_cards(
         {"student": classifiers["student"]},
         Comparison(decode_ms=1.0, preprocess_ms=1.0, predictions={"student": prediction}),

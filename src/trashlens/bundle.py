@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from trashlens.errors import BundleError
 from trashlens.files import replace_folder
 from trashlens.image import Preprocess
 
-__all__ = ["ROLES", "Bundle", "load_bundles"]
+__all__ = ["JSON_FILE", "MODEL_FILE", "ROLES", "Bundle", "load_bundles"]
 
 ROLES = ("teacher", "baseline", "student")
 FORMAT = 1
@@ -97,10 +98,15 @@ class Bundle:
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{folder / JSON_FILE} is incomplete: {error!r}. {advice}") from error
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 of the ONNX graph, hexadecimal; identifies the bundle's weights."""
         return hashlib.sha256(self.model).hexdigest()
+
+    @property
+    def short_id(self) -> str:
+        """The first twelve digits of `sha256`, by which people and answers name the bundle."""
+        return self.sha256[:12]
 
     def write(self, folder: Path) -> None:
         """Write the bundle as `folder`, replacing what is there only once the new one is complete."""

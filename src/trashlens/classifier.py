@@ -28,6 +28,8 @@ class Prediction:
     """Calibrated probability by class, in the bundle's order; they sum to 1."""
     infer_ms: float
     """Time of the network alone, milliseconds."""
+    bundle: str
+    """Short id of the bundle that answered; its record leads back to the data it was trained on."""
 
     @property
     def label(self) -> str:
@@ -62,6 +64,7 @@ class Comparison:
                     "label": prediction.label,
                     "confidences": dict(prediction.confidences),
                     "infer_ms": prediction.infer_ms,
+                    "bundle": prediction.bundle,
                 }
                 for role, prediction in self.predictions.items()
             },
@@ -119,6 +122,7 @@ class Classifier:
             Prediction(
                 confidences=dict(zip(self.bundle.labels, row.tolist(), strict=True)),
                 infer_ms=infer_ms,
+                bundle=self.bundle.short_id,
             )
             for row in probabilities
         ]

@@ -11,6 +11,7 @@ import gradio as gr
 from trashlens.classifier import Classifier
 from trashlens.image import READABLE, ImageLimits
 from trashlens.ui.camera import NOT_UPLOADED
+from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.webcam import build_webcam_tab
 
@@ -90,6 +91,7 @@ def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
             for name, build in TABS.items():
                 with gr.Tab(name, id=name.lower()) as tabs[name]:
                     cameras[name] = build(classifiers, tabs[name])
+        gr.HTML(render_origins(classifiers), elem_id="origins", apply_default_css=False)
         gr.HTML(FOOTER, apply_default_css=False)
         for name, tab in tabs.items():
             # Removing the component from the page is what makes Gradio end its camera track.

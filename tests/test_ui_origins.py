@@ -1,0 +1,43 @@
+"""From an answer one can walk back: to its bundle, the run, the code and the exact list of photos."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+from conftest import coloured_photo, toy_bundle, toy_model
+
+from trashlens.bundle import ROLES, load_bundles
+from trashlens.classifier import Classifier, compare, load_classifiers
+from trashlens.ui.origins import render_origins
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_way_leads_from_an_answer_to_the_committed_split() -> None:
+    classifiers = load_classifiers(ROOT / "models")
+    answer = compare(classifiers, coloured_photo("glass")).to_json()
+    html = render_origins(classifiers)
+    manifest = hashlib.sha256((ROOT / "data" / "trashnet-official.csv").read_bytes()).hexdigest()
+    for role, bundle in load_bundles(ROOT / "models").items():
+        assert answer["results"][role]["bundle"] == bundle.sha256[:12]
+        assert f"<code>{bundle.sha256[:12]}</code>" in html
+        assert bundle.provenance["data"]["manifest_sha256"] == manifest
+        assert f"<code>{bundle.provenance['run']['id']}</code>" in html
+        assert bundle.provenance["environment"]["commit"][:12] in html
+    assert html.count(manifest[:12]) == len(ROLES)
+
+
+def test_an_online_run_is_a_link_and_nothing_else_can_be() -> None:
+    bundle = load_bundles(ROOT / "models")["student"]
+    for url, is_link in (("https://wandb.ai/e/p/runs/x", True), ("javascript:alert(1)", False)):
+        run = {"id": "<x>", "project": "p", "entity": "e", "url": url}
+        changed = dataclasses.replace(bundle, provenance={**bundle.provenance, "run": run})
+        html = render_origins({"student": Classifier(changed)})
+        assert (f'href="{url}"' in html) == is_link
+        assert "<x>" not in html
+
+
+def test_a_bundle_without_a_record_says_so() -> None:
+    html = render_origins({"student": Classifier(toy_bundle("student", toy_model()))})
+    assert html.count("<td>not recorded</td>") == 4
+    assert "<td>not measured</td>" in html
