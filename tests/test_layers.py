@@ -26,11 +26,14 @@ MAY_IMPORT = {
     "training.networks": {"errors"},
     "training.objectives": {"errors"},
     "training.evaluate": {"errors"},
-    "training.tracking": {"errors", "bundle", "training.tracking"},
+    "training.tracking": {
+        *("errors", "files", "image", "bundle"),
+        *(f"training.{n}" for n in ("checkpoint", "evaluate", "tracking")),
+    },
     "training.recipe": {"errors", "image", "training.data", "training.networks", "training.objectives"},
     "training.checkpoint": {"errors", "files", "image", "machine", "training.networks"},
     "training.fit": {
-        *("errors", "files", "training.fit"),
+        *("errors", "files", "image", "training.fit"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "networks", "objectives")),
         *(f"training.{n}" for n in ("recipe", "tracking")),
     },
@@ -40,7 +43,8 @@ MAY_IMPORT = {
     },
     "commands": set(),
     "training.report": {
-        *("errors", "image", "bundle", "classifier", "machine", "training.evaluate"),
+        *("errors", "image", "bundle", "classifier", "machine", "scoreboard"),
+        *(f"training.{n}" for n in ("data", "evaluate", "tracking")),
     },
 }
 """By room: the rooms it may import from. `__init__`, `__main__` and `commands` may import anything."""

@@ -10,13 +10,9 @@ from accelerate.utils import set_seed
 from tqdm import tqdm
 
 from trashlens.errors import RecipeError
-from trashlens.training.checkpoint import (
-    describe_environment,
-    read_record,
-    write_checkpoint,
-    write_record,
-)
+from trashlens.training.checkpoint import describe_environment, write_checkpoint
 from trashlens.training.data import prepare_data, read_data_record
+from trashlens.training.fit.conclusion import conclude, data_of
 from trashlens.training.fit.state import Progress, find_state, read_progress, remove_states, save_state
 from trashlens.training.fit.trainer import (
     Trainer,
@@ -69,10 +65,19 @@ def fit(recipe: Recipe) -> Path:
     }
     if accelerator.is_main_process:
         with track(
-            record, name=recipe.output.name, folder=recipe.output, run_id=progress.run_id
+            record,
+            name=recipe.output.name,
+            folder=recipe.output,
+            job_type="train",
+            group=f"{recipe.role} {recipe.network.name}",
+            run_id=progress.run_id,
         ) as tracker:
             progress.run_id = tracker.run_id
-            _run_epochs(recipe, trainer, progress, record, tracker)
+            tracker.use(data_of(recipe, data))
+            _run_epochs(recipe, trainer, progress, {**record, "run": tracker.address}, tracker)
+            step = recipe.schedule.epochs * len(trainer.train) + 1
+            conclude(recipe, progress, tracker, device=accelerator.device, step=step)
+            remove_states(recipe.output)
     else:
         _run_epochs(recipe, trainer, progress, record, Tracker(None))
     accelerator.end_training()
@@ -130,9 +135,3 @@ def _run_epochs(
                 if accelerator.is_main_process:
                     write_checkpoint(recipe.output, accelerator.unwrap_model(trainer.network), record)
             save_state(recipe.output, accelerator, progress)
-    if accelerator.is_main_process:
-        best = read_record(recipe.output) or {}
-        write_record(recipe.output, {**best, "history": progress.history, "complete": True})
-        tracker.summarise({"best_epoch": best["epoch"], **best["val"]})
-        tracker.log_model(recipe.role, recipe.output, metadata=best)
-        remove_states(recipe.output)

@@ -178,9 +178,13 @@ def train_epoch(
         for name, value in values.items():
             sums[name] += value
         photos += len(labels) * accelerator.num_processes
-        rate = trainer.scheduler.get_last_lr()[0]
         tracker.log(
-            {**{f"step/{name}": v for name, v in values.items()}, "learning_rate": rate}, step=step
+            {
+                **{f"step/{name}": value for name, value in values.items()},
+                "step/learning_rate": trainer.scheduler.get_last_lr()[0],
+                "step/photos_per_sec": photos / (time.perf_counter() - start),
+            },
+            step=step,
         )
         bar.update()
     return {

@@ -1,5 +1,20 @@
 """The only room that knows W&B: records runs, and never stands in training's way."""
 
 from trashlens.training.tracking.run import Tracker, track
+from trashlens.training.tracking.versions import (
+    Version,
+    bundle_version,
+    checkpoint_reference,
+    checkpoint_version,
+    data_version,
+)
 
-__all__ = ["Tracker", "track"]
+__all__ = [
+    "Tracker",
+    "Version",
+    "bundle_version",
+    "checkpoint_reference",
+    "checkpoint_version",
+    "data_version",
+    "track",
+]

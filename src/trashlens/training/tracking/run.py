@@ -1,22 +1,32 @@
 """A W&B run that never stands in training's way.
 
 Online when there is a key, otherwise offline without asking. A server that does not answer costs at most
-`INIT_TIMEOUT_SEC` at the start and `FINISH_TIMEOUT_SEC` at the end; whatever W&B raises in between turns
-tracking off and is said once.
+`INIT_TIMEOUT_SEC` at the start, `CALL_TIMEOUT_SEC` at an artifact and `FINISH_TIMEOUT_SEC` at the end;
+whatever W&B raises in between turns tracking off and is said once. What did not arrive lies on disk, where
+`trashlens sync` finds it.
 """
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import wandb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-__all__ = ["Tracker", "track"]
+from trashlens.training.tracking.tables import draw, plot_confusion, tabulate_mistakes
+from trashlens.training.tracking.versions import Version
 
+__all__ = ["PROJECT", "Tracker", "bounded", "track"]
+
+PROJECT = "trashlens"
 INIT_TIMEOUT_SEC = 20
+CALL_TIMEOUT_SEC = 30
 FINISH_TIMEOUT_SEC = 30
 
 logger = logging.getLogger(__name__)
@@ -28,31 +38,83 @@ class Tracker:
     def __init__(self, run: Any | None) -> None:
         """Record to `run`; None records nothing."""
         self._run = run
+        self.address = _address(run) if run is not None else None
+        """Where the run is to be found: id, project, and, once it is online, entity and url."""
 
     @property
     def run_id(self) -> str | None:
         """W&B's id of the run, by which it can be continued."""
-        return self._run.id if self._run is not None else None
+        return self.address["id"] if self.address is not None else None
 
-    def log(self, metrics: Mapping[str, Any], *, step: int) -> None:
-        """Record metrics at an optimiser step."""
-        self._try(lambda run: run.log(dict(metrics), step=step))
+    def log(self, values: Mapping[str, Any], *, step: int) -> None:
+        """Record metrics, tables and pictures at an optimiser step."""
+        self._try(lambda run: run.log(dict(values), step=step))
 
     def summarise(self, values: Mapping[str, Any]) -> None:
         """Set the run's summary values."""
         self._try(lambda run: run.summary.update(dict(values)))
 
-    def log_model(self, name: str, folder: Path, *, metadata: Mapping[str, Any]) -> None:
-        """Record a checkpoint folder's files as a model artifact."""
+    def summarise_score(self, name: str, metrics: Mapping[str, Any]) -> None:
+        """Set the summary values of what `evaluate.score` returned for the split `name`."""
+        low, high = metrics["accuracy_interval"]
+        values = {key: metrics[key] for key in ("accuracy", "macro_f1", "ece", "photos")}
+        values |= {"accuracy_low": low, "accuracy_high": high}
+        self.summarise({f"{name}/{key}": value for key, value in values.items()})
 
-        def log_artifact(run: Any) -> None:
-            artifact = wandb.Artifact(name, type="model", metadata=dict(metadata))
-            for path in sorted(folder.iterdir()):
-                if path.is_file():
-                    artifact.add_file(str(path))
-            run.log_artifact(artifact)
+    def log_predictions(
+        self,
+        name: str,
+        photos: Sequence[bytes | Path],
+        labels: NDArray[np.int64],
+        probabilities: NDArray[np.float64],
+        *,
+        classes: Sequence[str],
+        step: int,
+    ) -> None:
+        """Record the worst mistakes with their photos, and the confusion matrix; probabilities [N, classes]."""
 
-        self._try(log_artifact)
+        def record(run: Any) -> None:
+            title = f"Confusion, {name}"
+            run.log(
+                {
+                    f"{name}/predictions": tabulate_mistakes(
+                        photos, labels, probabilities, classes=classes
+                    ),
+                    f"{name}/confusion": plot_confusion(
+                        labels, probabilities, classes=classes, title=title
+                    ),
+                },
+                step=step,
+            )
+
+        self._try(record)
+
+    def log_drawings(self, drawings: Mapping[str, Figure], *, step: int) -> None:
+        """Record drawings by name."""
+        self._try(
+            lambda run: run.log({name: draw(figure) for name, figure in drawings.items()}, step=step)
+        )
+
+    def use(self, version: Version) -> None:
+        """Record that the run uses a version, and the version itself where W&B does not have it yet."""
+
+        def record(run: Any) -> None:
+            artifact = version.to_artifact()
+            # What `run.use_artifact` does with a new artifact, without its wait for the server: this way
+            # an offline run can say it too.
+            run._log_artifact(
+                artifact, aliases=list(version.aliases), is_user_created=True, use_after_commit=True
+            )
+
+        self._try(lambda run: bounded(lambda: record(run), CALL_TIMEOUT_SEC))
+
+    def give(self, version: Version) -> None:
+        """Record a version that the run made."""
+
+        def record(run: Any) -> None:
+            run.log_artifact(version.to_artifact(), aliases=list(version.aliases))
+
+        self._try(lambda run: bounded(lambda: record(run), CALL_TIMEOUT_SEC))
 
     def _try(self, action: Callable[[Any], None]) -> None:
         if self._run is None:
@@ -68,48 +130,103 @@ class Tracker:
 
 @contextmanager
 def track(
-    config: Mapping[str, Any], *, name: str, folder: Path, run_id: str | None = None
+    config: Mapping[str, Any],
+    *,
+    name: str,
+    folder: Path,
+    job_type: str = "train",
+    group: str | None = None,
+    run_id: str | None = None,
 ) -> Iterator[Tracker]:
     """Record the block as a W&B run whose files lie in `folder`/wandb; `run_id` continues an earlier one."""
-    run = _start(config, name=name, folder=folder, run_id=run_id)
-    exit_code = 1
+    options = {"name": name, "job_type": job_type, "group": group, "config": dict(config)}
+    with _staged_in(folder / "wandb"):
+        run = _start(folder, run_id, options)
+        exit_code = 1
+        try:
+            yield Tracker(run)
+            exit_code = 0
+        finally:
+            if run is not None:
+                _finish(run, exit_code)
+
+
+def bounded(action: Callable[[], None], timeout_sec: float) -> None:
+    """Do something that asks a server; raise what it raises, or TimeoutError when it takes too long."""
+    raised: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            action()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(timeout_sec)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer for {timeout_sec:.0f} s")
+    if raised:
+        raise raised[0]
+
+
+@contextmanager
+def _staged_in(folder: Path) -> Iterator[None]:
+    """Let W&B keep its copies of artifacts and pictures beside the run, not in the home folder."""
+    before = os.environ.get("WANDB_DATA_DIR")
+    os.environ["WANDB_DATA_DIR"] = before or str(folder.absolute())
     try:
-        yield Tracker(run)
-        exit_code = 0
+        yield
     finally:
-        if run is not None:
-            try:
-                run.finish(exit_code=exit_code)
-            except Exception as error:
-                logger.warning("W&B could not finish the run (%s).", error)
+        if before is None:
+            del os.environ["WANDB_DATA_DIR"]
 
 
-def _start(config: Mapping[str, Any], *, name: str, folder: Path, run_id: str | None) -> Any | None:
+def _start(folder: Path, run_id: str | None, options: Mapping[str, Any]) -> Any | None:
     """Return a run: online with a key, else offline; None when W&B cannot even record locally."""
     wanted = os.environ.get("WANDB_MODE")
     first: Any = wanted or ("online" if _has_key() else "offline")
     for mode in [first, "offline"] if first == "online" else [first]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            return wandb.init(
-                project=os.environ.get("WANDB_PROJECT", "trashlens"),
-                name=name,
+            run = wandb.init(
+                project=os.environ.get("WANDB_PROJECT", PROJECT),
                 id=run_id,
                 resume="allow" if run_id else None,
-                config=dict(config),
                 dir=str(folder),
                 mode=mode,
                 settings=wandb.Settings(
                     init_timeout=INIT_TIMEOUT_SEC,
                     finish_timeout=FINISH_TIMEOUT_SEC,
-                    finish_timeout_raises=False,
+                    finish_timeout_raises=True,
                     silent=True,
                     console="off",
                 ),
+                **options,
             )
+            for section in ("train", "val", "test"):
+                run.define_metric(f"{section}/*", step_metric="epoch")
+            return run
         except Exception as error:  # no answer, refused key, unwritable folder: try the next mode
             logger.warning("W&B did not start %s (%s).", mode, type(error).__name__)
     return None
+
+
+def _finish(run: Any, exit_code: int) -> None:
+    try:
+        run.finish(exit_code=exit_code)
+    except Exception as error:
+        logger.warning("W&B could not finish the run (%s).", error)
+
+
+def _address(run: Any) -> dict[str, Any]:
+    """Return what is known of where a run is; entity and url are not, while it is offline."""
+    return {
+        "id": run.id,
+        "project": run.project,
+        "entity": None if run.offline else run.entity,
+        "url": None if run.offline else run.url,
+    }
 
 
 def _has_key() -> bool:

@@ -1,0 +1,121 @@
+"""What a run takes in and gives out: versions of data, checkpoints and bundles, named by their content.
+
+Each version has an alias by which the next run finds it, and its metadata names its own inputs as
+`{"name", "type", "alias", "sha256"}`: offline, W&B cannot record what a run uses, and `trashlens sync` reads
+it from there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import wandb
+
+from trashlens.bundle import Bundle
+from trashlens.files import hash_file
+
+__all__ = ["Version", "bundle_version", "checkpoint_reference", "checkpoint_version", "data_version"]
+
+DATASET = "trashnet"
+CANDIDATE = "candidate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One version of a W&B artifact."""
+
+    name: str
+    """`trashnet`, `<role>` or `<role>-bundle`."""
+    type: str
+    """`dataset`, `model` or `bundle`."""
+    aliases: tuple[str, ...]
+    """The first one is what others refer to."""
+    sha256: str
+    """Of the split manifest, the weights or the ONNX graph, hexadecimal."""
+    files: tuple[Path, ...]
+    """What it holds."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What is known about it."""
+    inputs: Sequence[Mapping[str, Any]] = ()
+    """References to what it was made from."""
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """How a later version names this one among its inputs."""
+        return _reference(self.name, self.type, self.aliases[0], self.sha256)
+
+    def to_artifact(self) -> wandb.Artifact:
+        """Return W&B's form of it."""
+        metadata = {**self.metadata, "sha256": self.sha256, "inputs": [dict(i) for i in self.inputs]}
+        artifact = wandb.Artifact(self.name, type=self.type, metadata=metadata)
+        for path in self.files:
+            artifact.add_file(str(path))
+        return artifact
+
+
+def data_version(data: Mapping[str, Any], *, manifest: Path, record: Path) -> Version:
+    """Return the version of the photos that `data`, read from the file `record`, was written about.
+
+    It holds the split manifest alone, so that the same split is the same version wherever it is prepared.
+    """
+    sha256 = data["manifest_sha256"]
+    # A manifest that has changed since is not the one the photos were split by.
+    unchanged = manifest.is_file() and hash_file(manifest) == sha256
+    return Version(
+        name=DATASET,
+        type="dataset",
+        aliases=(_short(sha256),),
+        sha256=sha256,
+        files=(manifest if unchanged else record,),
+        metadata=data,
+    )
+
+
+def checkpoint_version(
+    folder: Path, record: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]
+) -> Version:
+    """Return the version of a complete checkpoint; `record` is its checkpoint.json."""
+    weights = folder / "model.safetensors"
+    reference = checkpoint_reference(record, hash_file(weights))
+    known = ("epoch", "val", "test", "environment")
+    return Version(
+        name=reference["name"],
+        type=reference["type"],
+        aliases=(reference["alias"], _short(reference["sha256"])),
+        sha256=reference["sha256"],
+        files=(weights, folder / "checkpoint.json"),
+        metadata={"network": record["recipe"]["network"]["name"], **{k: record.get(k) for k in known}},
+        inputs=inputs,
+    )
+
+
+def checkpoint_reference(record: Mapping[str, Any], sha256: str | None) -> dict[str, Any]:
+    """Return how a later version names a checkpoint: by the run that made it, or by its weights' hash.
+
+    `record` is a checkpoint.json or a bundle's provenance.
+    """
+    run = record.get("run") or {}
+    alias = f"run-{run['id']}" if run.get("id") else _short(sha256 or "unknown")
+    return _reference(record["recipe"]["role"], "model", alias, sha256)
+
+
+def bundle_version(bundle: Bundle, folder: Path, inputs: Sequence[Mapping[str, Any]]) -> Version:
+    """Return the version of the bundle in `folder`, a candidate for production."""
+    return Version(
+        name=f"{bundle.role}-bundle",
+        type="bundle",
+        aliases=(_short(bundle.sha256), CANDIDATE),
+        sha256=bundle.sha256,
+        files=tuple(sorted(folder.iterdir())),
+        metadata={"network": bundle.architecture, "metrics": bundle.metrics},
+        inputs=inputs,
+    )
+
+
+def _reference(name: str, type_: str, alias: str, sha256: str | None) -> dict[str, Any]:
+    return {"name": name, "type": type_, "alias": alias, "sha256": sha256}
+
+
+def _short(sha256: str) -> str:
+    return sha256[:12]
