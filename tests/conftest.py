@@ -1,9 +1,11 @@
 """Toy networks and synthetic photos that every test module shares."""
 
+import io
 import json
 import os
 import struct
 import tempfile
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -34,6 +36,13 @@ COLOURS = {
     "trash": (150, 20, 120),
 }
 """The colour, 8-bit RGB, by which the toy networks know a class."""
+
+TWINS = {
+    ("glass", 115): ("metal", 91),
+    ("glass", 176): ("plastic", 152),
+    ("glass", 389): ("plastic", 332),
+}
+"""TrashNet's identical photos with contradictory labels."""
 
 
 def toy_model(colours: dict[str, tuple[int, int, int]] = COLOURS, *, sharpness: float = 40.0) -> bytes:
@@ -123,3 +132,29 @@ def huge_png(width: int, height: int) -> bytes:
         + chunk(b"IDAT", zlib.compress(b""))
         + chunk(b"IEND", b"")
     )
+
+
+@pytest.fixture(scope="session")
+def trashnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip with TrashNet's 2,527 file names, its contradictory twins, and 40×30 photos."""
+    # Imported here, after the caches are set, and without loading torch for the tests of serving.
+    from trashlens.training.data.source import COUNTS
+
+    path = tmp_path_factory.mktemp("source") / "dataset-resized.zip"
+    contents = {}
+    for label, count in COUNTS.items():
+        for number in range(1, count + 1):
+            image = Image.new("RGB", (40, 30), COLOURS[label])
+            image.putpixel((0, 0), (number % 256, number // 256, 0))
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG")
+            # A trailing number makes each file's bytes its own, whatever JPEG makes of one pixel.
+            contents[label, number] = buffer.getvalue() + number.to_bytes(2, "big")
+    for twin, original in TWINS.items():
+        contents[twin] = contents[original]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("__MACOSX/dataset-resized/glass/._glass1.jpg", b"resource fork")
+        archive.writestr("dataset-resized/.DS_Store", b"")
+        for (label, number), content in contents.items():
+            archive.writestr(f"dataset-resized/{label}/{label}{number}.jpg", content)
+    return path

@@ -1,7 +1,6 @@
 """TrashNet is counted, cleaned, split and written whole or not at all; batches are what serving sees."""
 
 import hashlib
-import io
 import os
 import shutil
 import zipfile
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import COLOURS, LABELS
+from conftest import COLOURS, LABELS, TWINS
 from PIL import Image
 
 from trashlens.__main__ import main
@@ -31,34 +30,6 @@ from trashlens.training.data.source import COUNTS, contradictory_twins
 
 REPOSITORY = Path(__file__).parents[1]
 MANIFEST = REPOSITORY / "data" / "trashnet-official.csv"
-TWINS = {
-    ("glass", 115): ("metal", 91),
-    ("glass", 176): ("plastic", 152),
-    ("glass", 389): ("plastic", 332),
-}
-
-
-@pytest.fixture(scope="module")
-def trashnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A zip with TrashNet's 2,527 file names, its contradictory twins, and 40×30 photos."""
-    path = tmp_path_factory.mktemp("source") / "dataset-resized.zip"
-    contents = {}
-    for label, count in COUNTS.items():
-        for number in range(1, count + 1):
-            image = Image.new("RGB", (40, 30), COLOURS[label])
-            image.putpixel((0, 0), (number % 256, number // 256, 0))
-            buffer = io.BytesIO()
-            image.save(buffer, "JPEG")
-            # A trailing number makes each file's bytes its own, whatever JPEG makes of one pixel.
-            contents[label, number] = buffer.getvalue() + number.to_bytes(2, "big")
-    for twin, original in TWINS.items():
-        contents[twin] = contents[original]
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("__MACOSX/dataset-resized/glass/._glass1.jpg", b"resource fork")
-        archive.writestr("dataset-resized/.DS_Store", b"")
-        for (label, number), content in contents.items():
-            archive.writestr(f"dataset-resized/{label}/{label}{number}.jpg", content)
-    return path
 
 
 @pytest.fixture
