@@ -42,6 +42,10 @@ MAY_IMPORT = {
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate")),
     },
     "commands": set(),
+    "training.pictures": {
+        *("image", "classifier", "scoreboard"),
+        *(f"training.{n}" for n in ("data", "evaluate", "pictures")),
+    },
     "training.report": {
         *("errors", "image", "bundle", "classifier", "machine", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "tracking")),

@@ -9,7 +9,13 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from trashlens.bundle import Bundle, load_bundles
-from trashlens.scoreboard import draw_accuracy_latency, draw_confusion, draw_history, format_table
+from trashlens.scoreboard import (
+    draw_accuracy_latency,
+    draw_confusion,
+    draw_history,
+    format_latency,
+    format_table,
+)
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -61,3 +67,15 @@ def test_a_bundle_without_a_record_is_a_dash_and_an_empty_picture(bundles: dict[
     assert format_table(bare).count("–") == 4 * len(bare)
     assert [texts(draw(bare)) for draw in (draw_accuracy_latency, draw_confusion)] == [[""], []]
     assert all(len(line.get_xdata()) == 0 for axes in draw_history(bare).axes for line in axes.lines)
+
+
+def test_the_times_stand_in_their_table(bundles: dict[str, Bundle]) -> None:
+    rows = format_latency(bundles).splitlines()[2:]
+    for row, (role, bundle) in zip(rows, bundles.items(), strict=True):
+        latency = bundle.metrics["latency"]
+        assert row.startswith(
+            f"| {role} | {latency['infer_ms_p50']:.1f} ms | {latency['infer_ms_p95']:.1f} ms"
+        )
+        assert row.endswith(f"{latency['requests']} photos on {latency['cpu']} |")
+    unmeasured = {"student": dataclasses.replace(bundles["student"], metrics={})}
+    assert len(format_latency(unmeasured).splitlines()) == 2

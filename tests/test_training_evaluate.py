@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from trashlens.training.evaluate import calibration_error, rank_by_loss, score
+from trashlens.training.evaluate import calibration_error, change_temperature, rank_by_loss, score
 
 CLASSES = ("a", "b", "c")
 
@@ -41,3 +42,9 @@ def test_calibration_error_by_hand() -> None:
 def test_the_worst_mistake_comes_first() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.05, 0.95], [0.6, 0.4]])
     assert rank_by_loss(np.array([0, 0, 0, 1]), probabilities).tolist() == [2, 1, 3, 0]
+
+
+def test_changing_the_temperature_needs_no_logits() -> None:
+    logits = np.array([[2.0, 0.0, -1.0], [0.5, 0.4, 0.3]])
+    softened = change_temperature(softmax(logits / 0.5, axis=1), old=0.5, new=3.0)
+    assert np.allclose(softened, softmax(logits / 3.0, axis=1))

@@ -10,7 +10,18 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFor
 
 from trashlens.bundle import Bundle
 
-__all__ = ["draw_accuracy_latency", "draw_confusion", "draw_history", "format_table"]
+__all__ = [
+    "COLOURS",
+    "INK",
+    "LINE",
+    "SOFT",
+    "draw_accuracy_latency",
+    "draw_confusion",
+    "draw_history",
+    "format_latency",
+    "format_table",
+    "style_axes",
+]
 
 COLOURS = {"teacher": "#7a4a78", "baseline": "#a8622a", "student": "#1f6b4d"}
 INK, SOFT, LINE = "#1d2420", "#59645d", "#e2e0d8"
@@ -38,6 +49,20 @@ def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
     return "\n".join(rows)
 
 
+def format_latency(bundles: Mapping[str, Bundle]) -> str:
+    """Return the Markdown table of the recorded times: how long, how steadily, and measured how."""
+    rows = ["| role | median | 95th percentile | speed | measured |", "|---|---:|---:|---:|---|"]
+    for role, bundle in bundles.items():
+        latency = bundle.metrics.get("latency")
+        if latency:
+            rows.append(
+                f"| {role} | {latency['infer_ms_p50']:.1f} ms | {latency['infer_ms_p95']:.1f} ms "
+                f"| {latency['times_teacher_speed']:.1f}× | {latency['requests']} photos "
+                f"on {latency['cpu']} |"
+            )
+    return "\n".join(rows)
+
+
 def draw_accuracy_latency(bundles: Mapping[str, Bundle], *, name: str = "test") -> Figure:
     """Return the picture of accuracy, with its 95 % interval, against the time of one photo.
 
@@ -45,7 +70,7 @@ def draw_accuracy_latency(bundles: Mapping[str, Bundle], *, name: str = "test") 
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    _style(axes)
+    style_axes(axes)
     measured = {
         role: bundle for role, bundle in bundles.items() if {name, "latency"} <= set(bundle.metrics)
     }
@@ -115,7 +140,7 @@ def draw_history(bundles: Mapping[str, Bundle]) -> Figure:
     panels = {"train/loss": "training loss", "val/accuracy": "validation accuracy"}
     for index, (key, title) in enumerate(panels.items()):
         axes = figure.add_subplot(1, 2, index + 1)
-        _style(axes)
+        style_axes(axes)
         for role, bundle in bundles.items():
             history = bundle.provenance.get("history") or []
             epochs = [record["epoch"] for record in history]
@@ -140,7 +165,7 @@ def draw_history(bundles: Mapping[str, Bundle]) -> Figure:
     return figure
 
 
-def _style(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     """Take away what is no data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(LINE)

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
-__all__ = ["calibration_error", "rank_by_loss", "score"]
+__all__ = ["calibration_error", "change_temperature", "rank_by_loss", "score"]
 
 
 def score(
@@ -60,3 +61,15 @@ def rank_by_loss(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) 
     """
     own = probabilities[np.arange(len(labels)), labels]
     return np.argsort(own, kind="stable")
+
+
+def change_temperature(
+    probabilities: NDArray[np.float64], *, old: float, new: float
+) -> NDArray[np.float64]:
+    """Return softmax(logits / new) for probabilities [..., classes] that are softmax(logits / old).
+
+    Logits need not be known: they are `old` · log p up to a constant, which softmax ignores.
+    """
+    tiny = np.finfo(np.float64).tiny
+    softened: NDArray[np.float64] = softmax(old / new * np.log(np.maximum(probabilities, tiny)), axis=-1)
+    return softened

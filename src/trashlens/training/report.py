@@ -1,11 +1,12 @@
 """Measure the bundles on photos through the calls that serve."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from trashlens.bundle import Bundle, load_bundles
@@ -15,7 +16,7 @@ from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.training.evaluate import score
 
-__all__ = ["evaluate_bundles", "labelled_photos"]
+__all__ = ["collect_answers", "compare_photos", "evaluate_bundles", "labelled_photos"]
 
 
 def evaluate_bundles(
@@ -33,15 +34,10 @@ def evaluate_bundles(
     """
     bundles = load_bundles(models)
     classifiers = {role: Classifier(bundle) for role, bundle in bundles.items()}
-    if not photos:
-        raise DataError("There are no photos to evaluate on.")
-    for photo, _ in photos[:10]:  # the first calls pay for cold caches
-        compare(classifiers, photo)
-    comparisons = [compare(classifiers, photo) for photo, _ in tqdm(photos, "photos", unit="photo")]
+    comparisons = compare_photos(classifiers, photos)
     measured = {}
     for role, bundle in bundles.items():
-        labels = np.array([bundle.labels.index(label) for _, label in photos])
-        probabilities = np.array([list(c.predictions[role].confidences.values()) for c in comparisons])
+        labels, probabilities = collect_answers(photos, comparisons, bundle)
         metrics = {
             name: score(labels, probabilities, classes=bundle.labels),
             "latency": _latency(comparisons, role),
@@ -50,6 +46,31 @@ def evaluate_bundles(
         if write:
             measured[role].write(models / role)
     return measured
+
+
+def compare_photos(
+    classifiers: Mapping[str, Classifier], photos: Sequence[tuple[bytes | Path, str]]
+) -> list[Comparison]:
+    """Return what the networks say about each photo, one request each, as serving answers it.
+
+    Raises:
+        DataError: there are no photos.
+        ImageError: one of them cannot be read.
+    """
+    if not photos:
+        raise DataError("There are no photos to evaluate on.")
+    for photo, _ in photos[:10]:  # the first calls pay for cold caches
+        compare(classifiers, photo)
+    return [compare(classifiers, photo) for photo, _ in tqdm(photos, "photos", unit="photo")]
+
+
+def collect_answers(
+    photos: Sequence[tuple[bytes | Path, str]], comparisons: Sequence[Comparison], bundle: Bundle
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the true class indices [N] and one network's calibrated probabilities [N, classes]."""
+    labels = np.array([bundle.labels.index(label) for _, label in photos])
+    confidences = [comparison.predictions[bundle.role].confidences for comparison in comparisons]
+    return labels, np.array([list(one.values()) for one in confidences])
 
 
 def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[Path, str]]:

@@ -19,12 +19,14 @@ from trashlens.image import Preprocess, decode_image, list_labelled
 
 __all__ = [
     "AugmentConfig",
+    "BatchAugmentation",
     "LoaderConfig",
     "Loaders",
     "PhotoSet",
     "load_split",
     "make_loaders",
     "read_photos",
+    "spatial_augmentation",
 ]
 
 
@@ -151,7 +153,7 @@ def make_loaders(
         "pin_memory": torch.cuda.is_available(),
     }
     train = DataLoader(
-        PhotoSet(images, classes, _spatial_augmentation(augment)),
+        PhotoSet(images, classes, spatial_augmentation(augment)),
         shuffle=True,
         drop_last=True,
         collate_fn=BatchAugmentation(augment, preprocess),
@@ -205,7 +207,8 @@ class BatchAugmentation:
         return self.transform(torch.stack(images)), torch.tensor(labels)
 
 
-def _spatial_augmentation(augment: AugmentConfig) -> v2.Transform:
+def spatial_augmentation(augment: AugmentConfig) -> v2.Transform:
+    """Return what each photo passes on its own: PIL image -> uint8 [3, size_px, size_px]."""
     flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()] if augment.flip else []
     crop = v2.RandomResizedCrop(augment.size_px, scale=(augment.min_area, 1.0), antialias=True)
     return v2.Compose([v2.PILToTensor(), crop, *flips])
