@@ -98,6 +98,36 @@ class Bundle:
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{folder / JSON_FILE} is incomplete: {error!r}. {advice}") from error
 
+    @classmethod
+    def from_hub(cls, repo: str, *, role: str, revision: str | None = None) -> "Bundle":
+        """Read and verify a role's bundle in a model repository of the Hub, `user/name`; downloads are cached.
+
+        `revision` is a branch, tag or commit; without one it is what the repository holds now.
+
+        Raises:
+            BundleError: the bundle cannot be fetched, or what was fetched is damaged or another role's.
+        """
+        # Imported here, since serving starts without it.
+        from huggingface_hub import hf_hub_download
+
+        name = f"{repo}@{revision}" if revision else repo
+        try:
+            record = Path(hf_hub_download(repo, f"{role}/{JSON_FILE}", revision=revision))
+            # The cache keeps a file below its commit: the graph must come from the same one.
+            commit = record.parents[1].name
+            hf_hub_download(repo, f"{role}/{MODEL_FILE}", revision=commit)
+        except (
+            Exception
+        ) as error:  # no connection, no such repository, revision or file, no right to read
+            raise BundleError(
+                f"The {role} bundle of {name} could not be fetched from the Hub ({type(error).__name__}). "
+                "Check its name, the revision and the connection, and HF_TOKEN if it is private."
+            ) from error
+        bundle = cls.load(record.parent)
+        if bundle.role != role:
+            raise BundleError(f"{name} holds a {bundle.role} bundle where the {role} should be.")
+        return bundle
+
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the ONNX graph, hexadecimal; identifies the bundle's weights."""

@@ -6,15 +6,19 @@ TrashlensError        its message is one sentence for the user: what is wrong, w
 ├── DataError         a data source or split manifest is missing or damaged
 ├── RecipeError       a recipe contradicts itself or names what does not exist
 ├── TrainingError     training had to stop
-└── ExportError       an exported network does not agree with its checkpoint
+├── ExportError       an exported network does not agree with its checkpoint
+├── TrackingError     W&B or GitHub refused or did not answer, or has no such bundle
+└── HubError          the Hugging Face Hub refused or failed, or what would go there does not work
 """
 
 __all__ = [
     "BundleError",
     "DataError",
     "ExportError",
+    "HubError",
     "ImageError",
     "RecipeError",
+    "TrackingError",
     "TrainingError",
     "TrashlensError",
     "first_line",
@@ -52,3 +56,11 @@ class TrainingError(TrashlensError):
 
 class ExportError(TrashlensError):
     """An exported network does not agree with its checkpoint."""
+
+
+class HubError(TrashlensError):
+    """The Hugging Face Hub refused or failed, or what would be published there does not work."""
+
+
+class TrackingError(TrashlensError):
+    """W&B, or GitHub for it, refused or did not answer, or has no such bundle."""

@@ -6,6 +6,7 @@ Only the commands that train load the training wing, and only when they run.
 from collections.abc import Callable, Sequence
 
 from trashlens.commands.predict import predict_command
+from trashlens.commands.publishing import promote_command, publish_command, pull_command
 from trashlens.commands.training import data_command, evaluate_command, export_command, train_command
 
 __all__ = ["COMMANDS"]
@@ -16,4 +17,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train_command,
     "export": export_command,
     "evaluate": evaluate_command,
+    "publish": publish_command,
+    "pull": pull_command,
+    "promote": promote_command,
 }

@@ -1,0 +1,126 @@
+"""The model card: written from the bundles' records alone, so that no number is typed twice."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from trashlens.bundle import Bundle
+from trashlens.scoreboard import format_table
+
+__all__ = ["write_card"]
+
+TEMPLATE = Path(__file__).with_name("card.md")
+TASK = "image-classification"
+
+
+def write_card(
+    bundles: Mapping[str, Bundle],
+    *,
+    repo: str,
+    version: str,
+    space: str | None = None,
+) -> str:
+    """Return README.md of the model repository `repo`, whose tag `version` names these bundles.
+
+    `space` is the Space that shows the bundles at work.
+    """
+    tests = {
+        role: bundle.metrics["test"] for role, bundle in bundles.items() if "test" in bundle.metrics
+    }
+    any_bundle = next(iter(bundles.values()))
+    data = any_bundle.provenance.get("data")
+    latency = any_bundle.metrics.get("latency") or {}
+    card = ModelCard.from_template(
+        _front_matter(bundles, repo=repo),
+        template_path=str(TEMPLATE),
+        repo=repo,
+        version=version,
+        space=space,
+        labels=any_bundle.labels,
+        table=format_table(bundles),
+        photos=next((test["photos"] for test in tests.values()), None),
+        cpu=latency.get("cpu"),
+        measured=len(tests) == len(bundles),
+        tied=_overlap(tests.get("baseline"), tests.get("student")),
+        data=data,
+        recipes={
+            role: yaml.safe_dump(bundle.provenance["recipe"], sort_keys=False)
+            for role, bundle in bundles.items()
+            if bundle.provenance.get("recipe")
+        },
+    )
+    return str(card.content)
+
+
+def _front_matter(bundles: Mapping[str, Bundle], *, repo: str) -> ModelCardData:
+    """Return the card's metadata, with what was measured as its model-index."""
+    results = [result for role, bundle in bundles.items() for result in _results(role, bundle)]
+    datasets = {(bundle.provenance.get("data") or {}).get("dataset") for bundle in bundles.values()}
+    return ModelCardData(
+        license="mit",
+        library_name="onnx",
+        pipeline_tag=TASK,
+        tags=["waste", "recycling", "trashnet", "knowledge-distillation", "onnxruntime"],
+        datasets=sorted(name for name in datasets if name) or None,
+        base_model=_base_models(bundles) or None,
+        metrics=["accuracy", "f1"],
+        model_name=repo.split("/")[-1],
+        eval_results=results or None,
+    )
+
+
+def _results(role: str, bundle: Bundle) -> list[EvalResult]:
+    """Return what was measured on the test photos, in the Hub's terms."""
+    test = bundle.metrics.get("test")
+    data = bundle.provenance.get("data") or {}
+    if not test:
+        return []
+    common: dict[str, Any] = {
+        "task_type": TASK,
+        "dataset_type": data.get("dataset", "unknown"),
+        "dataset_name": "TrashNet",
+        "dataset_split": "test",
+        "dataset_revision": data.get("revision"),
+        "dataset_args": {"split": data.get("split"), "manifest_sha256": data.get("manifest_sha256")},
+    }
+    about = {"role": role, "photos": test["photos"]}
+    low, high = test["accuracy_interval"]
+    return [
+        EvalResult(
+            **common,
+            metric_type="accuracy",
+            metric_name=f"Accuracy of the {role}",
+            metric_value=test["accuracy"],
+            metric_args={**about, "interval_95_low": low, "interval_95_high": high},
+        ),
+        EvalResult(
+            **common,
+            metric_type="f1",
+            metric_name=f"Macro F1 of the {role}",
+            metric_value=test["macro_f1"],
+            metric_args={**about, "average": "macro"},
+        ),
+    ]
+
+
+def _base_models(bundles: Mapping[str, Bundle]) -> list[str]:
+    """Return timm's names of the weights that training began with, where they came from the Hub."""
+    return sorted(
+        {
+            f"timm/{bundle.architecture}"
+            for bundle in bundles.values()
+            if (bundle.provenance.get("weights") or {}).get("source") == "hub"
+            and "." in bundle.architecture
+        }
+    )
+
+
+def _overlap(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Say whether the intervals of two accuracies overlap."""
+    if not one or not other:
+        return False
+    (low, high), (other_low, other_high) = one["accuracy_interval"], other["accuracy_interval"]
+    return bool(low <= other_high and other_low <= high)

@@ -1,0 +1,129 @@
+"""The model repository: three bundles, their checkpoints, the card and its pictures, in one commit."""
+
+import hashlib
+import io
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from trashlens.bundle import ROLES, Bundle, load_bundles
+from trashlens.hub.card import write_card
+from trashlens.hub.client import connect, explain, retry
+from trashlens.hub.repository import Files, Head, Outcome, Repository, compare
+from trashlens.scoreboard import draw_accuracy_latency, draw_confusion
+
+__all__ = ["publish_models", "version_of"]
+
+BUNDLE = ("model.onnx", "bundle.json")
+CHECKPOINT = ("model.safetensors", "checkpoint.json")
+IMAGES = "images"
+TRACES = ("recipe", "inputs", "run", "epoch", "history")
+"""What a checkpoint's record and the provenance of its bundle agree in."""
+
+
+def publish_models(
+    repo: str,
+    models: Path,
+    *,
+    checkpoints: Path | None = None,
+    space: str | None = None,
+    private: bool = False,
+    dry_run: bool = False,
+) -> Outcome:
+    """Make the model repository `repo` hold the three bundles below `models`, and tag them.
+
+    `checkpoints` is the folder of the training runs, `<role>/model.safetensors`; `space` is named in the
+    card. A dry run sends nothing.
+
+    Raises:
+        BundleError: a bundle is missing or damaged.
+        HubError: there is no token, or the Hub refuses; the repository is as it was.
+    """
+    bundles = load_bundles(models)
+    version = version_of(models)
+    files: dict[str, Path | bytes] = {
+        f"{role}/{name}": models / role / name for role in bundles for name in BUNDLE
+    }
+    found, notes = _find_checkpoints(bundles, checkpoints)
+    files |= found | _draw(bundles)
+    files["README.md"] = write_card(bundles, repo=repo, version=version, space=space).encode()
+
+    def obsolete(head: Head) -> Collection[str]:
+        return _find_obsolete(files, head)
+
+    repository = Repository(api=connect(anonymous=dry_run), name=repo, kind="model")
+    if dry_run:
+        outcome = repository.preview(files, obsolete=obsolete)
+    else:
+        outcome = repository.publish(
+            files, message=f"Publish bundles {version}", obsolete=obsolete, private=private
+        )
+        with explain(f"tag {repo}"):
+            retry(
+                lambda: repository.api.create_tag(
+                    repo, tag=version, revision=outcome.commit, exist_ok=True
+                )
+            )
+    return outcome.with_notes(*notes)
+
+
+def version_of(models: Path) -> str:
+    """Return the name of the three bundles' content, by which their tag pins them: `v-` and 12 hex digits."""
+    records = b"".join((models / role / "bundle.json").read_bytes() for role in ROLES)
+    return f"v-{hashlib.sha256(records).hexdigest()[:12]}"
+
+
+def _find_checkpoints(
+    bundles: Mapping[str, Bundle], folder: Path | None
+) -> tuple[dict[str, Path | bytes], list[str]]:
+    """Return the checkpoints that the bundles were exported from, and a sentence for each that is another."""
+    files: dict[str, Path | bytes] = {}
+    notes = []
+    for role, bundle in bundles.items():
+        sources = {name: folder / role / name for name in CHECKPOINT} if folder else {}
+        if not sources or not all(path.is_file() for path in sources.values()):
+            continue
+        try:
+            record = json.loads(sources["checkpoint.json"].read_text(encoding="utf-8"))
+        except ValueError:
+            record = {}
+        if all(record.get(key) == bundle.provenance.get(key) for key in TRACES):
+            files |= {f"{role}/{name}": path for name, path in sources.items()}
+        else:
+            notes.append(
+                f"The checkpoint {folder}/{role} is left out: the {role}'s bundle was not exported from it."
+            )
+    return files, notes
+
+
+def _draw(bundles: Mapping[str, Bundle]) -> dict[str, Path | bytes]:
+    """Return the card's pictures, as far as there is something to draw."""
+    if not all({"test", "latency"} <= set(bundle.metrics) for bundle in bundles.values()):
+        return {}
+    figures = {"accuracy-latency": draw_accuracy_latency(bundles), "confusion": draw_confusion(bundles)}
+    return {f"{IMAGES}/{name}.png": _encode(figure) for name, figure in figures.items()}
+
+
+def _encode(figure: Figure) -> bytes:
+    """Return the picture as PNG; equal pictures give equal bytes, whatever drew them."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _find_obsolete(files: Files, head: Head) -> list[str]:
+    """Return what we once put there and no longer belongs; what others added stays.
+
+    A checkpoint that is not at hand today stays beside a graph that has not changed.
+    """
+    changes = compare(files, head)
+    renewed = {*changes.added, *changes.changed}
+    return [
+        path
+        for path in head.files
+        if path.split("/")[0] in (*ROLES, IMAGES)
+        and path not in files
+        and (Path(path).name not in CHECKPOINT or f"{path.split('/')[0]}/model.onnx" in renewed)
+    ]
