@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "training.objectives": {"errors"},
     "training.evaluate": {"errors"},
     "training.tracking": {
-        *("errors", "files", "image", "bundle"),
+        *("errors", "files", "image", "bundle", "classifier"),
         *(f"training.{n}" for n in ("checkpoint", "evaluate", "tracking")),
     },
     "training.recipe": {"errors", "image", "training.data", "training.networks", "training.objectives"},
@@ -38,7 +38,7 @@ MAY_IMPORT = {
         *(f"training.{n}" for n in ("recipe", "tracking")),
     },
     "training.export": {
-        *("errors", "bundle", "classifier"),
+        *("errors", "files", "bundle", "classifier"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate")),
     },
     "commands": set(),

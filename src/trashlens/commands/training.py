@@ -84,5 +84,7 @@ def evaluate_command(argv: Sequence[str]) -> int:
         photos, name = read_originals(construct(DataConfig, given), "test"), "test"
     else:
         photos, name = labelled_photos(folder, LABELS), folder.name
-    print(format_table(evaluate_bundles(models, photos, name=name, write=write), name=name))
+    runs = Path("runs/evaluate") if write else None
+    measured = evaluate_bundles(models, photos, name=name, write=write, runs=runs)
+    print(format_table(measured, name=name))
     return 0

@@ -18,7 +18,8 @@ from torch import nn
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import ExportError
-from trashlens.training.checkpoint import Checkpoint, read_checkpoint
+from trashlens.files import hash_file
+from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
 from trashlens.training.data import read_photos
 from trashlens.training.evaluate import score
 
@@ -75,7 +76,7 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
         bundle,
         temperature=temperature,
         metrics={"val": val, "parity": parity},
-        provenance=_provenance(checkpoint),
+        provenance=_provenance(folder, checkpoint),
     )
     final.write(models / final.role)
     return models / final.role
@@ -167,8 +168,9 @@ def _store_as_half(graph: onnx.GraphProto) -> None:
     graph.node.extend([*casts, *nodes])
 
 
-def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
+def _provenance(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     """Return what the bundle was made from."""
     record = checkpoint.record
     keys = ("recipe", "inputs", "data", "weights", "environment", "run", "epoch", "history")
-    return {key: record.get(key) for key in keys}
+    known = {key: record.get(key) for key in keys}
+    return {**known, "checkpoint_sha256": hash_file(folder / WEIGHTS_FILE)}

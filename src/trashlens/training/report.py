@@ -14,18 +14,26 @@ from trashlens.classifier import Classifier, Comparison, compare
 from trashlens.errors import DataError
 from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
+from trashlens.scoreboard import draw_accuracy_latency, draw_confusion
 from trashlens.training.evaluate import score
+from trashlens.training.tracking import record_evaluation
 
 __all__ = ["collect_answers", "compare_photos", "evaluate_bundles", "labelled_photos"]
 
 
 def evaluate_bundles(
-    models: Path, photos: Sequence[tuple[bytes | Path, str]], *, name: str = "test", write: bool = False
+    models: Path,
+    photos: Sequence[tuple[bytes | Path, str]],
+    *,
+    name: str = "test",
+    write: bool = False,
+    runs: Path | None = None,
 ) -> dict[str, Bundle]:
     """Return the bundles with `metrics[name]` and `metrics["latency"]` measured on photos and their classes.
 
     Every photo is one request to all three networks in turn, so their times are interleaved. With `write`
-    the numbers are kept in each bundle.json.
+    the numbers are kept in each bundle.json; with `runs` the bundles and what they answer are recorded in W&B,
+    as a run whose files lie there.
 
     Raises:
         BundleError: a bundle is missing or damaged.
@@ -35,16 +43,23 @@ def evaluate_bundles(
     bundles = load_bundles(models)
     classifiers = {role: Classifier(bundle) for role, bundle in bundles.items()}
     comparisons = compare_photos(classifiers, photos)
+    answers = {role: collect_answers(photos, comparisons, bundle) for role, bundle in bundles.items()}
     measured = {}
     for role, bundle in bundles.items():
-        labels, probabilities = collect_answers(photos, comparisons, bundle)
         metrics = {
-            name: score(labels, probabilities, classes=bundle.labels),
+            name: score(*answers[role], classes=bundle.labels),
             "latency": _latency(comparisons, role),
         }
         measured[role] = dataclasses.replace(bundle, metrics={**bundle.metrics, **metrics})
         if write:
             measured[role].write(models / role)
+    if runs is not None:
+        drawings = {
+            "accuracy-latency": draw_accuracy_latency(measured, name=name),
+            "confusion": draw_confusion(measured, name=name),
+        }
+        pictured = [photo for photo, _ in photos]
+        record_evaluation(measured, models, pictured, answers, drawings, name=name, folder=runs)
     return measured
 
 

@@ -19,15 +19,18 @@ import wandb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from trashlens.training.tracking.lineage import add_lineage
+from trashlens.training.tracking.records import RecordedRun
 from trashlens.training.tracking.tables import draw, plot_confusion, tabulate_mistakes
 from trashlens.training.tracking.versions import Version
 
-__all__ = ["PROJECT", "Tracker", "bounded", "track"]
+__all__ = ["PROJECT", "Tracker", "bounded", "has_key", "track"]
 
 PROJECT = "trashlens"
 INIT_TIMEOUT_SEC = 20
 CALL_TIMEOUT_SEC = 30
 FINISH_TIMEOUT_SEC = 30
+LINEAGE_TIMEOUT_SEC = 60
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ class Tracker:
         self._run = run
         self.address = _address(run) if run is not None else None
         """Where the run is to be found: id, project, and, once it is online, entity and url."""
+        self.given: list[dict[str, Any]] = []
+        """References to the versions that the run made, each with its `inputs`."""
 
     @property
     def run_id(self) -> str | None:
@@ -89,6 +94,11 @@ class Tracker:
 
         self._try(record)
 
+    def log_rows(self, name: str, rows: Sequence[Mapping[str, Any]], *, step: int) -> None:
+        """Record a table; all rows have the same keys."""
+        data = [list(row.values()) for row in rows]
+        self._try(lambda run: run.log({name: wandb.Table(columns=list(rows[0]), data=data)}, step=step))
+
     def log_drawings(self, drawings: Mapping[str, Figure], *, step: int) -> None:
         """Record drawings by name."""
         self._try(
@@ -115,6 +125,7 @@ class Tracker:
             run.log_artifact(version.to_artifact(), aliases=list(version.aliases))
 
         self._try(lambda run: bounded(lambda: record(run), CALL_TIMEOUT_SEC))
+        self.given.append({**version.reference, "inputs": list(version.inputs)})
 
     def _try(self, action: Callable[[Any], None]) -> None:
         if self._run is None:
@@ -142,13 +153,13 @@ def track(
     options = {"name": name, "job_type": job_type, "group": group, "config": dict(config)}
     with _staged_in(folder / "wandb"):
         run = _start(folder, run_id, options)
-        exit_code = 1
+        tracker, exit_code = Tracker(run), 1
         try:
-            yield Tracker(run)
+            yield tracker
             exit_code = 0
         finally:
             if run is not None:
-                _finish(run, exit_code)
+                _finish(run, tracker, exit_code)
 
 
 def bounded(action: Callable[[], None], timeout_sec: float) -> None:
@@ -185,7 +196,7 @@ def _staged_in(folder: Path) -> Iterator[None]:
 def _start(folder: Path, run_id: str | None, options: Mapping[str, Any]) -> Any | None:
     """Return a run: online with a key, else offline; None when W&B cannot even record locally."""
     wanted = os.environ.get("WANDB_MODE")
-    first: Any = wanted or ("online" if _has_key() else "offline")
+    first: Any = wanted or ("online" if has_key() else "offline")
     for mode in [first, "offline"] if first == "online" else [first]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -212,11 +223,30 @@ def _start(folder: Path, run_id: str | None, options: Mapping[str, Any]) -> Any 
     return None
 
 
-def _finish(run: Any, exit_code: int) -> None:
+def _finish(run: Any, tracker: Tracker, exit_code: int) -> None:
+    """End the run; online, then tie it to what it used, and note for `trashlens sync` what is done."""
+    online = not run.offline
+    # Beside the folder of the run's files lies what W&B recorded.
+    recorded = RecordedRun(file=Path(run.dir).parent / f"run-{run.id}.wandb")
     try:
         run.finish(exit_code=exit_code)
+        if online:
+            recorded.uploaded_marker.touch()
+            bounded(lambda: _tie(recorded, tracker), LINEAGE_TIMEOUT_SEC)
     except Exception as error:
-        logger.warning("W&B could not finish the run (%s).", error)
+        logger.warning(
+            "W&B could not finish the run (%s: %s); `trashlens sync` completes it.",
+            type(error).__name__,
+            error,
+        )
+
+
+def _tie(recorded: RecordedRun, tracker: Tracker) -> None:
+    missing = add_lineage(tracker.address or {}, tracker.given)
+    for sentence in missing:
+        logger.warning("%s", sentence)
+    if not missing:
+        recorded.tied_marker.touch()
 
 
 def _address(run: Any) -> dict[str, Any]:
@@ -229,7 +259,7 @@ def _address(run: Any) -> dict[str, Any]:
     }
 
 
-def _has_key() -> bool:
+def has_key() -> bool:
     """Say whether W&B would find an API key without asking anyone."""
     try:
         # The key is not checked here: that would wait for the server, and the run finds out anyway.

@@ -47,8 +47,9 @@ class Version:
 
     def to_artifact(self) -> wandb.Artifact:
         """Return W&B's form of it."""
-        metadata = {**self.metadata, "sha256": self.sha256, "inputs": [dict(i) for i in self.inputs]}
-        artifact = wandb.Artifact(self.name, type=self.type, metadata=metadata)
+        # W&B does not keep the order of aliases.
+        own = {"alias": self.aliases[0], "sha256": self.sha256, "inputs": [dict(i) for i in self.inputs]}
+        artifact = wandb.Artifact(self.name, type=self.type, metadata={**self.metadata, **own})
         for path in self.files:
             artifact.add_file(str(path))
         return artifact
@@ -100,8 +101,14 @@ def checkpoint_reference(record: Mapping[str, Any], sha256: str | None) -> dict[
     return _reference(record["recipe"]["role"], "model", alias, sha256)
 
 
-def bundle_version(bundle: Bundle, folder: Path, inputs: Sequence[Mapping[str, Any]]) -> Version:
+def bundle_version(bundle: Bundle, folder: Path) -> Version:
     """Return the version of the bundle in `folder`, a candidate for production."""
+    made_from = bundle.provenance
+    inputs = []
+    if sha256 := (made_from.get("data") or {}).get("manifest_sha256"):
+        inputs.append(_reference(DATASET, "dataset", _short(sha256), sha256))
+    if made_from.get("run") or made_from.get("checkpoint_sha256"):
+        inputs.append(checkpoint_reference(made_from, made_from.get("checkpoint_sha256")))
     return Version(
         name=f"{bundle.role}-bundle",
         type="bundle",
