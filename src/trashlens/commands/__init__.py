@@ -5,8 +5,9 @@ Only the commands that train load the training wing, and only when they run.
 
 from collections.abc import Callable, Sequence
 
+from trashlens.commands.hub import publish_command
 from trashlens.commands.predict import predict_command
-from trashlens.commands.publishing import promote_command, publish_command, pull_command
+from trashlens.commands.publishing import promote_command, pull_command, sync_command
 from trashlens.commands.training import data_command, evaluate_command, export_command, train_command
 
 __all__ = ["COMMANDS"]
@@ -20,4 +21,5 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "publish": publish_command,
     "pull": pull_command,
     "promote": promote_command,
+    "sync": sync_command,
 }

@@ -1,5 +1,6 @@
-"""The commands that publish: models and the Space on the Hub, bundles in W&B's registry."""
+"""The commands of W&B's registry: fetch a bundle, put one into production, upload what was recorded offline."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,52 +8,7 @@ from jsonargparse import ArgumentParser
 
 from trashlens.commands.options import add_models
 
-__all__ = ["promote_command", "publish_command", "pull_command"]
-
-
-def publish_command(argv: Sequence[str]) -> int:
-    """Publish the bundles, or the page with them, on the Hugging Face Hub; the token comes from HF_TOKEN."""
-    parser = ArgumentParser(prog="trashlens publish", description=publish_command.__doc__)
-    kinds = parser.add_subcommands(dest="kind")
-    kinds.add_subcommand(
-        "models", _models_parser(), help="the bundles, their checkpoints and a model card"
-    )
-    options = parser.parse_args(argv).as_dict()
-    given = options[options["kind"]]
-
-    from trashlens.hub.models import publish_models
-
-    outcome = publish_models(**given)
-    for note in outcome.notes:
-        print(note)
-    print(outcome.changes)
-    if given["dry_run"]:
-        print("This was a dry run: nothing was sent.")
-    elif outcome.changes:
-        print(f"Published: {outcome.url}")
-    return 0
-
-
-def _models_parser() -> ArgumentParser:
-    parser = ArgumentParser(description="Publish the three bundles, their checkpoints and a model card.")
-    parser.add_argument("repo", metavar="USER/REPO", help="the model repository; created if need be")
-    add_models(parser)
-    parser.add_argument(
-        "--checkpoints",
-        type=Path,
-        default=Path("runs"),
-        help="folder of the training runs, whose checkpoints are published with their bundles",
-    )
-    parser.add_argument("--space", metavar="USER/SPACE", help="the Space that the card shall name")
-    _add_switches(parser)
-    return parser
-
-
-def _add_switches(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--private", action="store_true", help="where it is created, let nobody else see it"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="show what would change and send nothing")
+__all__ = ["promote_command", "pull_command", "sync_command"]
 
 
 def pull_command(argv: Sequence[str]) -> int:
@@ -104,3 +60,32 @@ def promote_command(argv: Sequence[str]) -> int:
     request_deploy(promotion.bundle, repository=repository, token=token)
     print(f"{repository} deploys it now.")
     return 0
+
+
+def sync_command(argv: Sequence[str]) -> int:
+    """Upload runs recorded without W&B's server, and add their lineage and registry links."""
+    from trashlens.training.tracking.listing import format_lineage
+    from trashlens.training.tracking.records import find_runs
+    from trashlens.training.tracking.sync import sync_runs
+
+    parser = ArgumentParser(prog="trashlens sync", description=sync_command.__doc__)
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="RUN_FOLDER",
+        help="what training wrote; by default all of runs/",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the lineage instead, and ask no server"
+    )
+    options = parser.parse_args(argv)
+    folders = options.folders or [Path("runs")]
+    if options.list:
+        print(format_lineage(find_runs(folders)) or "No run is recorded there.")
+        return 0
+    runs, problems = sync_runs(folders)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(runs)} runs synced." if runs else "Nothing is left to sync.")
+    return 2 if problems else 0

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.hub.card import write_card
+from trashlens.hub.changes import Files, Head, compare
 from trashlens.hub.client import connect, explain, retry
-from trashlens.hub.repository import Files, Head, Outcome, Repository, compare
+from trashlens.hub.repository import Outcome, Repository
 from trashlens.scoreboard import draw_accuracy_latency, draw_confusion
 
 __all__ = ["publish_models", "version_of"]

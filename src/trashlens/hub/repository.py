@@ -1,9 +1,7 @@
-"""A repository on the Hub: what it holds, what would change, and one commit that makes it so, or undoes it."""
+"""A repository on the Hub: its head, one commit that makes it hold given files, and one that undoes it."""
 
-import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import (
@@ -16,50 +14,15 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
 from trashlens.errors import HubError
-from trashlens.files import hash_file
+from trashlens.hub.changes import Changes, Files, Head, compare
 from trashlens.hub.client import explain, retry
 
-__all__ = ["Changes", "Files", "Head", "Obsolete", "Outcome", "Repository", "compare"]
+__all__ = ["Obsolete", "Outcome", "Repository"]
 
-Files = Mapping[str, Path | bytes]
-"""What a repository shall hold: a file or its content, by path in the repository."""
-Obsolete = Callable[["Head"], Collection[str]]
+Obsolete = Callable[[Head], Collection[str]]
 """Names the files of a head that shall go."""
 STALE = (409, 412)
 """What the Hub answers when someone else has committed since the parent was read."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Head:
-    """The newest commit of a repository."""
-
-    commit: str
-    """Its hash."""
-    files: Mapping[str, RepoFile]
-    """What it holds, by path."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Changes:
-    """What a commit would change; sizes in bytes, by path."""
-
-    added: Mapping[str, int]
-    changed: Mapping[str, int]
-    deleted: Mapping[str, int]
-
-    def __bool__(self) -> bool:
-        """Say whether there is anything to commit."""
-        return bool(self.added or self.changed or self.deleted)
-
-    def __str__(self) -> str:
-        """List the changes, a line each."""
-        marks = {"+": self.added, "~": self.changed, "-": self.deleted}
-        lines = [
-            f"{mark} {path} ({_format_size(size)})"
-            for mark, sizes in marks.items()
-            for path, size in sorted(sizes.items())
-        ]
-        return "\n".join(lines) or "unchanged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,38 +196,3 @@ class Repository:
                     return None
                 raise
         return str(info.oid)
-
-
-def compare(files: Files, head: Head | None, obsolete: Collection[str] = ()) -> Changes:
-    """Return what has to change for `head` to hold `files` and nothing that is obsolete."""
-    there = head.files if head else {}
-    return Changes(
-        added={path: _size(source) for path, source in files.items() if path not in there},
-        changed={
-            path: _size(source)
-            for path, source in files.items()
-            if path in there and not _is_same(source, there[path])
-        },
-        deleted={path: there[path].size for path in obsolete if path in there and path not in files},
-    )
-
-
-def _is_same(source: Path | bytes, remote: RepoFile) -> bool:
-    """Say whether a file has the remote one's content, by the hash that the Hub knows it by."""
-    if _size(source) != remote.size:
-        return False
-    if remote.lfs:
-        found = hash_file(source) if isinstance(source, Path) else hashlib.sha256(source).hexdigest()
-        return found == remote.lfs.sha256
-    content = source.read_bytes() if isinstance(source, Path) else source
-    # Git's own hash of a file: SHA-1 over a header and the content.
-    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
-    return blob.hexdigest() == remote.blob_id
-
-
-def _size(source: Path | bytes) -> int:
-    return source.stat().st_size if isinstance(source, Path) else len(source)
-
-
-def _format_size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -1,0 +1,163 @@
+"""The Space: staged, checked, pushed in one commit, watched until it answers, and taken back if it does not."""
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import SpaceStage
+
+from trashlens.bundle import load_bundles
+from trashlens.errors import HubError
+from trashlens.hub.changes import Files, Head
+from trashlens.hub.checking import check_answer, check_staged
+from trashlens.hub.checkout import Checkout
+from trashlens.hub.client import connect, explain, retry
+from trashlens.hub.models import version_of
+from trashlens.hub.repository import Outcome, Repository
+from trashlens.hub.staging import stage_space
+
+__all__ = ["DeployConfig", "publish_space"]
+
+FAILED = (
+    SpaceStage.BUILD_ERROR,
+    SpaceStage.CONFIG_ERROR,
+    SpaceStage.DELETING,
+    SpaceStage.NO_APP_FILE,
+    SpaceStage.PAUSED,
+    SpaceStage.RUNTIME_ERROR,
+    SpaceStage.STOPPED,
+)
+"""From these stages a Space does not come back by itself."""
+GRACE_S = 60.0
+"""How long the Hub may still report the stage of the version before."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployConfig:
+    """How long a deployment may take."""
+
+    timeout_s: float = 1200
+    """From the commit until the Space runs it and answers a photo, seconds."""
+    poll_s: float = 5
+    """How often the Hub is asked how far it is, seconds."""
+
+    def __post_init__(self) -> None:
+        if self.timeout_s <= 0 or self.poll_s <= 0:
+            raise ValueError("timeout_s and poll_s must be positive.")
+
+
+def publish_space(
+    space: str,
+    models: Path,
+    *,
+    checkout: Checkout,
+    model_repo: str | None = None,
+    private: bool = False,
+    dry_run: bool = False,
+    config: DeployConfig = DeployConfig(),
+) -> Outcome:
+    """Make the Space `space` serve the page with the bundles below `models`, and see it answer.
+
+    The staged tree is first checked on this machine, in an environment of its own. A dry run ends there.
+
+    Raises:
+        BundleError: a bundle is missing or damaged.
+        HubError: the staged tree does not work, the Hub refuses, or the Space does not come to answer; in the
+            last case its earlier files are back.
+    """
+    bundles = {role: bundle.short_id for role, bundle in load_bundles(models).items()}
+    repository = Repository(api=connect(anonymous=dry_run), name=space, kind="space")
+    with tempfile.TemporaryDirectory(prefix="trashlens-space-") as folder:
+        staged = Path(folder)
+        stage_space(staged, checkout=checkout, models=models, model_repo=model_repo)
+        files: Files = {
+            path.relative_to(staged).as_posix(): path
+            for path in sorted(staged.rglob("*"))
+            if path.is_file()
+        }
+        logger.info("Checking the Space's %d files in a clean environment.", len(files))
+        check_staged(staged, bundles=bundles)
+
+        def obsolete(head: Head) -> list[str]:
+            return [path for path in head.files if path not in files]
+
+        if dry_run:
+            return repository.preview(files, obsolete=obsolete)
+        message = f"Deploy {(checkout.find_commit() or 'code')[:12]} with bundles {version_of(models)}"
+        outcome = repository.publish(files, message=message, obsolete=obsolete, private=private)
+    try:
+        _await_answer(repository, str(outcome.commit), bundles=bundles, config=config)
+    except HubError as error:
+        raise HubError(_take_back(repository, outcome, reason=str(error))) from error
+    return outcome
+
+
+def _await_answer(
+    repository: Repository, commit: str, *, bundles: Mapping[str, str], config: DeployConfig
+) -> None:
+    """Wait until the Space runs the commit and answers a photo.
+
+    Raises:
+        HubError: it fails, or takes too long.
+    """
+    start = time.monotonic()
+    deadline = start + config.timeout_s
+    while (stage := _read_stage(repository, commit, waited_s=time.monotonic() - start)) != "RUNNING":
+        if time.monotonic() > deadline:
+            raise HubError(f"it was still {stage} after {config.timeout_s:.0f} s")
+        time.sleep(config.poll_s)
+    with explain(f"read {repository.name}"):
+        info = retry(lambda: repository.api.space_info(repository.name))
+    token = os.environ.get("HF_TOKEN", "").strip() if info.private else None
+    while True:
+        try:
+            return check_answer(str(info.host), bundles=bundles, token=token)
+        except HubError:
+            if (
+                time.monotonic() > deadline
+                or _read_stage(repository, commit, waited_s=GRACE_S) != "RUNNING"
+            ):
+                raise
+            time.sleep(config.poll_s)
+
+
+def _read_stage(repository: Repository, commit: str, *, waited_s: float) -> str:
+    """Return the stage of the Space, `RUNNING` only if it runs that commit.
+
+    Raises:
+        HubError: it is in a stage from which it does not come back.
+    """
+    with explain(f"read the state of {repository.name}"):
+        runtime = retry(lambda: repository.api.get_space_runtime(repository.name))
+    stage, sha = str(runtime.raw["stage"]), runtime.raw.get("sha")
+    logger.info("The Space is %s.", stage)
+    if stage in FAILED and (sha == commit or waited_s >= GRACE_S):
+        said = runtime.raw.get("errorMessage")
+        raise HubError(f"it is in stage {stage}" + (f" ({said.splitlines()[0]})" if said else ""))
+    return stage if sha == commit or stage != "RUNNING" else "on an earlier commit"
+
+
+def _take_back(repository: Repository, outcome: Outcome, *, reason: str) -> str:
+    """Put the earlier files back, if there were any; return what to tell the user."""
+    commit, before = str(outcome.commit), outcome.before
+    logs = f"Logs: {repository.url}?logs=build and {repository.url}?logs=container"
+    failure = (
+        f"The Space {repository.name} does not work with commit {commit[:12]}: {reason.rstrip('.')}."
+    )
+    if not outcome.changes:
+        return f"{failure} Nothing was changed. {logs}"
+    if before is None or "app.py" not in before.files:
+        return f"{failure} It is the first version, so there is none to go back to. {logs}"
+    try:
+        restored = repository.restore(
+            before, undo=outcome.changes, parent=commit, message=f"Go back to {before.commit[:12]}"
+        )
+    except HubError as error:
+        return f"{failure} Going back failed too ({str(error).rstrip('.')}): it stays broken. {logs}"
+    return f"{failure} The files of {before.commit[:12]} are back, as {restored[:12]}. {logs}"
