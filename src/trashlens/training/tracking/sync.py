@@ -35,10 +35,10 @@ def sync_runs(folders: Sequence[Path]) -> tuple[list[RecordedRun], list[str]]:
     if not waiting:
         return [], []
     entity = _find_entity()
-    _upload([run for run in waiting if not run.uploaded_marker.exists()])
+    _upload([run for run in waiting if not run.uploaded_marker.exists()], entity)
     problems = []
     for run in waiting:
-        address = {"id": run.id, "project": run.project, "entity": run.entity or entity}
+        address = {"id": run.id, "project": run.project, "entity": entity}
         try:
             missing = add_lineage(address, run.given)
         except Exception as error:  # W&B's own exceptions are many; each means that this run must wait
@@ -64,11 +64,12 @@ def _find_entity() -> str:
     return os.environ.get("WANDB_ENTITY") or found[0]
 
 
-def _upload(runs: Sequence[RecordedRun]) -> None:
+def _upload(runs: Sequence[RecordedRun], entity: str) -> None:
     """Upload runs with W&B's own command, one after the other so that each version is made only once."""
     if not runs:
         return
-    command = [sys.executable, "-m", "wandb", "sync", "--include-online", "-n", "1"]
+    # An offline run does not know whose it is to be, and its artifacts have to be told.
+    command = [sys.executable, "-m", "wandb", "sync", "--include-online", "-n", "1", "-e", entity]
     subprocess.run([*command, *(str(run.file) for run in runs)], check=False)
     failed = [run.id for run in runs if not run.uploaded_marker.exists()]
     if failed:
