@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+import pytest
 import yaml
+from huggingface_hub import constants
+from huggingface_hub.utils import close_session
 
 TOKEN = "hf_AStandInsSecretToken0123456789"
 USER = "ada"
@@ -78,6 +81,8 @@ class Fault:
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
     message: str = "a fault of the test"
+    lost: bool = False
+    """The request is carried out, and the connection dropped before the answer."""
     before: Callable[[], None] | None = None
     """Happens first; without a status the request is then answered as usual."""
 
@@ -188,12 +193,13 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.hub.take_fault(request)
         if fault and fault.before:
             fault.before()
-        elif fault and not fault.status:
+        elif fault and not fault.status and not fault.lost:
             self.rfile.read(length // 2)
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         self.body = self.rfile.read(length)
+        self.lost = bool(fault and fault.lost)
         try:
             if fault and fault.status:
                 self.answer({"error": fault.message}, fault.status, fault.headers)
@@ -212,6 +218,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, content: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         """Send JSON, or bytes as they are."""
+        if self.lost:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
@@ -432,3 +442,18 @@ def run_hub() -> Iterator[Hub]:
         server.server_close()
         for process in hub.spaces.values():
             process.stop()
+
+
+@contextlib.contextmanager
+def connect_hub(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[Hub]:
+    """Serve a stand-in that huggingface_hub takes for the Hub, with a token that it accepts."""
+    with run_hub() as hub:
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield hub
+        close_session()
