@@ -5,7 +5,7 @@ Only the commands that train load the training wing, and only when they run.
 
 from collections.abc import Callable, Sequence
 
-from trashlens.commands.hub import publish_command
+from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
 from trashlens.commands.publishing import promote_command, pull_command, sync_command
 from trashlens.commands.training import data_command, evaluate_command, export_command, train_command
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "export": export_command,
     "evaluate": evaluate_command,
     "publish": publish_command,
+    "launch": launch_command,
     "pull": pull_command,
     "promote": promote_command,
     "sync": sync_command,

@@ -11,7 +11,7 @@ from trashlens.commands.options import add_models, construct
 if TYPE_CHECKING:
     from trashlens.hub.repository import Outcome
 
-__all__ = ["publish_command"]
+__all__ = ["launch_command", "publish_command"]
 
 
 def publish_command(argv: Sequence[str]) -> int:
@@ -87,3 +87,27 @@ def _publish_space(given: dict[str, Any]) -> "Outcome":
     checkout = Checkout(root=given.pop("root"))
     settings = {name: given.pop(name) for name in ("timeout_s", "poll_s")}
     return publish_space(**given, checkout=checkout, config=construct(DeployConfig, settings))
+
+
+def launch_command(argv: Sequence[str]) -> int:
+    """Train by a recipe on Hugging Face Jobs; the token comes from HF_TOKEN."""
+    from trashlens.hub.checkout import Checkout
+    from trashlens.hub.jobs import JobConfig, launch_training
+
+    parser = ArgumentParser(
+        prog="trashlens launch",
+        usage="trashlens launch RECIPE [OPTIONS] [-- OPTIONS OF TRAIN]",
+        description=launch_command.__doc__,
+    )
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help="a shipped recipe, or a YAML file in the checkout"
+    )
+    parser.add_argument("--root", type=Path, default=Path(), help="the checkout whose commit is trained")
+    parser.add_class_arguments(JobConfig, as_group=False)
+    # What follows `--` is for `trashlens train` on the other machine.
+    end = argv.index("--") if "--" in argv else len(argv)
+    given = parser.parse_args(argv[:end]).as_dict()
+    recipe, checkout = given.pop("recipe"), Checkout(root=given.pop("root"))
+    config = construct(JobConfig, given)
+    print(launch_training(recipe, checkout=checkout, options=argv[end + 1 :], config=config))
+    return 0

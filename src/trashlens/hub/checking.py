@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from gradio_client import Client, handle_file
+from huggingface_hub import SpaceCard
 from PIL import Image
 
 from trashlens.errors import HubError, first_line
 
 __all__ = ["check_answer", "check_staged", "run_app"]
 
+SPACE_PACKAGES = ("uvicorn>=0.14.0", "websockets>=10.4", "spaces")
+"""What the Hub adds to a Space's requirements, beside gradio with two extras, by its build logs of 2026. It
+installs all in one call, so a pin that these packages do not allow would fail there: it shall fail here."""
 START_S = 120
 """How long the app may take to serve its page on a slow machine."""
 ANSWER_S = 60
@@ -27,9 +31,9 @@ KEPT_BEGINNINGS = ("LC_", "PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def check_staged(folder: Path, *, bundles: Mapping[str, str]) -> None:
-    """Install the staged Space's requirements into a fresh environment, run its app and ask it for one photo.
+    """Install the staged Space into a fresh environment as the Hub does, run its app and ask it for one photo.
 
-    `bundles` are the short ids that the answer must name, by role. Takes about half a minute.
+    `bundles` are the short ids that the answer must name, by role. Takes about a minute.
 
     Raises:
         HubError: the requirements do not install, the app does not start, or its answer is wrong.
@@ -38,8 +42,12 @@ def check_staged(folder: Path, *, bundles: Mapping[str, str]) -> None:
         environment = Path(work) / "environment"
         _run([sys.executable, "-m", "venv", str(environment)], "create a virtual environment")
         python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*map(str, install), "-r", str(folder / "requirements.txt")], "install requirements.txt")
+        sdk = f"gradio[oauth,mcp]=={SpaceCard.load(folder / 'README.md').data.sdk_version}"
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run(
+            [*install, "-r", str(folder / "requirements.txt"), sdk, *SPACE_PACKAGES],
+            "install requirements.txt beside the Space's own packages",
+        )
         with run_app(folder, python=python, scratch=Path(work)) as url:
             check_answer(url, bundles=bundles)
 
