@@ -160,6 +160,8 @@ def draw_history(bundles: Mapping[str, Bundle]) -> Figure:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if key == "val/accuracy":
+            # No ticks at half percents, which would be written as whole ones.
+            axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.legend(frameon=False, labelcolor="linecolor")
     return figure

@@ -194,8 +194,10 @@ def _staged_in(folder: Path) -> Iterator[None]:
 
 
 def _start(folder: Path, run_id: str | None, options: Mapping[str, Any]) -> Any | None:
-    """Return a run: online with a key, else offline; None when W&B cannot even record locally."""
+    """Return a run: online with a key, else offline; None when W&B is switched off or cannot even record locally."""
     wanted = os.environ.get("WANDB_MODE")
+    if wanted == "disabled":  # what W&B gives then is no run to finish, tie or find on disk
+        return None
     first: Any = wanted or ("online" if has_key() else "offline")
     for mode in [first, "offline"] if first == "online" else [first]:
         try:
