@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, unquote
 
-__all__ = ["ENTITY", "KEY", "Artifact", "Collection", "Run", "WandbServer"]
+__all__ = ["ENTITY", "KEY", "ORGANIZATION", "Artifact", "Collection", "Run", "WandbServer"]
 
 KEY = "0123456789abcdef" * 2 + "01234567"
 ENTITY = "tester"
@@ -273,8 +273,11 @@ class WandbServer:
             self.unknown.append(f"{operation}: {body['query']} {body.get('variables')}")
             return {"errors": [{"message": f"the stand-in does not know {operation}"}]}
         variables = body.get("variables") or {}
+        values = {**variables, **(variables.get("input") or {})}
+        # What was recorded offline names no entity: it is the key's own.
+        own = {key: ENTITY for key in ("entity", "entityName") if values.get(key) == ""}
         try:
-            return {"data": handler(self, {**variables, **(variables.get("input") or {})})}
+            return {"data": handler(self, {**values, **own})}
         except LookupError as error:
             return {"errors": [{"message": f"not found: {error}"}]}
 
@@ -423,9 +426,23 @@ class WandbServer:
         collection = self.collections[f"{v['entity']}/{v['project']}/{v['collection']}"]
         artifact = collection.find(v["alias"])
         assert artifact is not None
+        held = artifact.files
+        names = [name for name in held if name in (v.get("fileNames") or held)]
         nodes = [
-            {"name": name, "directUrl": self._storage("artifacts", artifact.id, name)}
-            for name in json.loads(artifact.manifest)["contents"]
+            {
+                "__typename": "File",
+                "id": _id(f"File:{artifact.id}:{name}"),
+                "name": name,
+                "url": None,
+                "sizeBytes": len(held[name]),
+                "storagePath": None,
+                "mimetype": None,
+                "updatedAt": None,
+                "digest": None,
+                "md5": None,
+                "directUrl": self._storage("artifacts", artifact.id, name),
+            }
+            for name in names
         ]
         page = {"pageInfo": {"endCursor": None, "hasNextPage": False}}
         files = {**page, "edges": [{"node": node} for node in nodes]}
@@ -620,6 +637,7 @@ OPERATIONS: dict[str, Callable[[WandbServer, Json], Json]] = {
     "RunInputArtifacts": WandbServer._run_artifacts,
     "RunOutputArtifacts": WandbServer._run_artifacts,
     "GetArtifactMembershipFileUrls": WandbServer._file_urls,
+    "ArtifactMembershipFiles": WandbServer._file_urls,
     "AddAliases": WandbServer._add_aliases,
     "DeleteAliases": WandbServer._delete_aliases,
     "UpdateArtifact": WandbServer._update_artifact,

@@ -85,7 +85,7 @@ def _publish_space(given: dict[str, Any]) -> "Outcome":
     from trashlens.hub.space import DeployConfig, publish_space
 
     checkout = Checkout(root=given.pop("root"))
-    settings = {name: given.pop(name) for name in ("timeout_s", "poll_s")}
+    settings = {name: given.pop(name) for name in ("timeout_s", "answer_s", "poll_s")}
     return publish_space(**given, checkout=checkout, config=construct(DeployConfig, settings))
 
 

@@ -16,7 +16,7 @@ from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.scoreboard import draw_accuracy_latency, draw_confusion
 from trashlens.training.evaluate import score
-from trashlens.training.tracking import record_evaluation
+from trashlens.training.tracking.evaluation import record_evaluation
 
 __all__ = ["collect_answers", "compare_photos", "evaluate_bundles", "labelled_photos"]
 

@@ -1,6 +1,8 @@
-"""The only room that knows W&B: records runs, and never stands in training's way."""
+"""The only room that knows W&B: records runs, and never stands in training's way.
 
-from trashlens.training.tracking.evaluation import record_evaluation
+What is imported here needs no train package but wandb: `trashlens pull` passes through.
+"""
+
 from trashlens.training.tracking.run import Tracker, track
 from trashlens.training.tracking.versions import (
     Version,
@@ -15,6 +17,5 @@ __all__ = [
     "checkpoint_reference",
     "checkpoint_version",
     "data_version",
-    "record_evaluation",
     "track",
 ]

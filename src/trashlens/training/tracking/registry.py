@@ -20,7 +20,8 @@ from trashlens.training.tracking.web import send
 __all__ = ["PRODUCTION", "Promotion", "Reference", "promote_bundle", "pull_bundles"]
 
 PRODUCTION = "production"
-API_TIMEOUT_SEC = 10
+CALL_TIMEOUT_SEC = 10
+"""For each of the two attempts that W&B's own process has; by default it would go on trying."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ def pull_bundles(reference: str, models: Path) -> dict[str, str | None]:
                 # The bytes as published: what a visitor downloads is what W&B holds.
                 for name in (MODEL_FILE, JSON_FILE):
                     shutil.copyfile(Path(temporary) / role / name, staging / name)
-    versions = {role: f"{found[role].qualified_name} (sha256 {b.sha256})" for role, b in fetched.items()}
+    versions = {role: f"{_name(found[role])} (sha256 {b.sha256})" for role, b in fetched.items()}
     return {role: versions.get(role) for role in wanted.roles}
 
 
@@ -118,17 +119,19 @@ def promote_bundle(reference: str, *, alias: str = PRODUCTION) -> Promotion:
     """
     wanted = Reference.parse(reference)
     if wanted.collection is None:
-        raise TrackingError(f"Promote one bundle at a time: wandb:{wanted.path('student')}, for example.")
+        raise TrackingError(
+            f"Promote one bundle at a time: wandb:{wanted.path('student')}, for example."
+        )
     if re.fullmatch(r"[^/:]+", alias) is None or re.fullmatch(r"latest|v\d+", alias):
         raise TrackingError(f"{alias!r} cannot be given to a version. Use {PRODUCTION}, for example.")
     (role,) = wanted.roles
     api = _connect()
     artifact = _find(api, wanted.path(role))
-    bundle = artifact.qualified_name
+    bundle = _name(artifact)
     with TemporaryDirectory() as temporary:
         _fetch(artifact, role, Path(temporary))
     try:
-        previous = _find(api, wanted.path(role, alias)).qualified_name
+        previous = _name(_find(api, wanted.path(role, alias)))
     except _MissingError:
         previous = None
     if previous != bundle:
@@ -141,11 +144,17 @@ def promote_bundle(reference: str, *, alias: str = PRODUCTION) -> Promotion:
 
 
 def _connect() -> wandb.Api:
-    wandb.setup(wandb.Settings(silent=True))
+    settings = wandb.Settings(
+        silent=True,
+        x_graphql_timeout_seconds=CALL_TIMEOUT_SEC,
+        x_graphql_retry_max=1,
+        x_graphql_retry_wait_max_seconds=1,
+    )
+    wandb.setup(settings)
     try:
         if not wandb.login(prompt=False, verify=False):
             raise TrackingError("W&B needs a key. Set WANDB_API_KEY, or run `wandb login`.")
-        return wandb.Api(timeout=API_TIMEOUT_SEC)
+        return wandb.Api(timeout=3 * CALL_TIMEOUT_SEC)
     except wandb.Error as error:
         raise TrackingError(
             f"W&B let nobody in ({_reason(error)}). "
@@ -155,16 +164,22 @@ def _connect() -> wandb.Api:
 
 def _find(api: wandb.Api, path: str) -> wandb.Artifact:
     try:
-        return api.artifact(path, type="bundle")
+        artifact: wandb.Artifact = api.artifact(path, type="bundle")
     except CommError as error:
         if isinstance(error.exc, ValueError):
             raise _MissingError(f"W&B has no bundle {path} ({first_line(error)}).") from error
         raise TrackingError(f"W&B could not look for {path} ({_reason(error)}).") from error
+    return artifact
+
+
+def _name(artifact: wandb.Artifact) -> str:
+    """Return `entity/project/artifact:version`; W&B's own property keeps the alias it was found by."""
+    return f"{artifact.entity}/{artifact.project}/{artifact.name.partition(':')[0]}:{artifact.version}"
 
 
 def _fetch(artifact: wandb.Artifact, role: str, folder: Path) -> Bundle:
     """Download the two files of a bundle into `folder`, and see that they are whole and run."""
-    name = artifact.qualified_name
+    name = _name(artifact)
     folder.mkdir(exist_ok=True)
     try:
         # `Artifact.download` would ask a server that has died for another 20 minutes.
@@ -199,8 +214,10 @@ def _check_labels(bundles: Mapping[str, Bundle]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return what W&B said, or that it said nothing."""
+    """Return what W&B answered, or that it did not."""
     failure = error.exc if isinstance(error, CommError) and error.exc else error.__cause__ or error
-    # W&B says of a server that keeps silent that its own process is busy.
-    silent = isinstance(failure, WandbApiFailedError) and failure.response is None
-    return f"no answer within {API_TIMEOUT_SEC} s" if silent else first_line(error).rstrip(".")
+    if isinstance(failure, WandbApiFailedError) and not (
+        failure.response and failure.response.http_status
+    ):
+        return "no answer"
+    return first_line(error).rstrip(".")

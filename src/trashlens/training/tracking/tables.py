@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trashlens.image import decode_image
-from trashlens.training.evaluate import rank_by_loss
 
 __all__ = ["draw", "plot_confusion", "tabulate_mistakes"]
 
@@ -32,6 +31,9 @@ def tabulate_mistakes(
 
     `labels` is [N], `probabilities` [N, classes].
     """
+    # Here, since the room also serves `trashlens pull`, which does without the train packages.
+    from trashlens.training.evaluate import rank_by_loss
+
     own = [f"p({name})" for name in classes]
     table = wandb.Table(columns=["photo", "true", "predicted", "probability", "loss", *own])
     for index in rank_by_loss(labels, probabilities)[:ROWS]:

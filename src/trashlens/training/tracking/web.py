@@ -25,9 +25,7 @@ def send(method: str, url: str, **options: Any) -> httpx.Response:
         if attempt:
             time.sleep(FIRST_PAUSE_SEC * 2 ** (attempt - 1))
         try:
-            response = httpx.request(
-                method, url, timeout=TIMEOUT_SEC, follow_redirects=True, **options
-            )
+            response = httpx.request(method, url, timeout=TIMEOUT_SEC, follow_redirects=True, **options)
         except Exception as error:  # its message may quote the request, and with it a token
             problem = type(error).__name__
             continue
