@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import parse_qs, unquote, urlparse
 
 import pytest
 import yaml
@@ -99,6 +99,8 @@ class Hub:
         self.jobs: list[dict[str, Any]] = []
         self.faults: list[Fault] = []
         self.spaces: dict[str, SpaceProcess] = {}
+        self.broken_starts = 0
+        self.on_runtime: Callable[[], object] | None = None
         self.url = ""
         self.lock = threading.Lock()
 
@@ -126,8 +128,8 @@ class Hub:
 class SpaceProcess:
     """A Space's app, run by the test's own Python from the files of a commit."""
 
-    def __init__(self, commit: Commit) -> None:
-        """Start `app.py`."""
+    def __init__(self, commit: Commit, *, broken: bool) -> None:
+        """Start `app.py`; a broken Space ends at once."""
         self.commit = commit.oid
         self._folder = tempfile.TemporaryDirectory(prefix="space-")
         root = Path(self._folder.name)
@@ -138,7 +140,7 @@ class SpaceProcess:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._process = subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, *(("-c", "raise SystemExit(1)") if broken else ("app.py",))],
             cwd=root,
             env={
                 "PATH": "",
@@ -332,7 +334,9 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "space" and "app.py" in files:
             if name in self.hub.spaces:
                 self.hub.spaces[name].stop()
-            self.hub.spaces[name] = SpaceProcess(made)
+            broken = self.hub.broken_starts > 0
+            self.hub.broken_starts -= broken
+            self.hub.spaces[name] = SpaceProcess(made, broken=broken)
         url = f"{self.hub.url}/{name}/commit/{made.oid}"
         self.answer({"success": True, "commitOid": made.oid, "commitUrl": url})
 
@@ -358,7 +362,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def paths_info(self, kind: str, name: str, revision: str) -> None:
         _, commit = self.find(kind, name, revision)
-        paths = json.loads(self.body)["paths"]
+        paths = parse_qs(self.body.decode())["paths"]  # a form, unlike all other bodies
         self.answer([describe(path, commit.files[path]) for path in paths if path in commit.files])
 
     def resolve(self, name: str, revision: str, path: str, prefix: str = "") -> None:
@@ -375,6 +379,8 @@ class Handler(BaseHTTPRequestHandler):
     def runtime(self, name: str) -> None:
         self.find("space", name)
         process = self.hub.spaces.get(name)
+        if self.hub.on_runtime:
+            self.hub.on_runtime()
         self.answer(
             {"stage": process.stage, "sha": process.commit, "hardware": {"current": "cpu-basic"}}
             if process

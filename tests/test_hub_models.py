@@ -173,6 +173,7 @@ def test_an_interrupted_upload_publishes_nothing_and_the_next_try_works(
     with pytest.raises(HubError, match="could not commit to ada/trash: no connection") as raised:
         publish_models(REPO, models)
     assert "\n" not in str(raised.value)
+    assert waits
     assert set(hub.repos["model", REPO].files) == {".gitattributes"}
     hub.faults.clear()
     uploads = len(hub.uploads)
@@ -342,12 +343,12 @@ def test_the_committed_bundles_come_with_pictures(hub: Hub) -> None:
     assert not publish_models(REPO, ROOT / "models").changes
 
 
+@pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_token_is_never_said(
     fails: bool,
     hub: Hub,
     models: Path,
-    waits: list[float],  # noqa: ARG001
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:

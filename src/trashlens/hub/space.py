@@ -12,15 +12,15 @@ from huggingface_hub import SpaceStage
 
 from trashlens.bundle import load_bundles
 from trashlens.errors import HubError
-from trashlens.hub.changes import Files, Head
+from trashlens.hub.changes import Files
 from trashlens.hub.checking import check_answer, check_staged
 from trashlens.hub.checkout import Checkout
 from trashlens.hub.client import connect, explain, retry
 from trashlens.hub.models import version_of
-from trashlens.hub.repository import Outcome, Repository
-from trashlens.hub.staging import stage_space
+from trashlens.hub.repository import Obsolete, Outcome, Repository
+from trashlens.hub.staging import list_files, stage_space
 
-__all__ = ["DeployConfig", "publish_space"]
+__all__ = ["DeployConfig", "deploy", "publish_space"]
 
 FAILED = (
     SpaceStage.BUILD_ERROR,
@@ -43,13 +43,15 @@ class DeployConfig:
     """How long a deployment may take."""
 
     timeout_s: float = 1200
-    """From the commit until the Space runs it and answers a photo, seconds."""
+    """From the commit until the Space runs it, seconds."""
+    answer_s: float = 60
+    """How long it may run without a right answer to a photo, seconds."""
     poll_s: float = 5
     """How often the Hub is asked how far it is, seconds."""
 
     def __post_init__(self) -> None:
-        if self.timeout_s <= 0 or self.poll_s <= 0:
-            raise ValueError("timeout_s and poll_s must be positive.")
+        if min(self.timeout_s, self.answer_s, self.poll_s) <= 0:
+            raise ValueError("timeout_s, answer_s and poll_s must be positive.")
 
 
 def publish_space(
@@ -76,53 +78,76 @@ def publish_space(
     with tempfile.TemporaryDirectory(prefix="trashlens-space-") as folder:
         staged = Path(folder)
         stage_space(staged, checkout=checkout, models=models, model_repo=model_repo)
-        files: Files = {
-            path.relative_to(staged).as_posix(): path
-            for path in sorted(staged.rglob("*"))
-            if path.is_file()
-        }
+        files = list_files(staged)
         logger.info("Checking the Space's %d files in a clean environment.", len(files))
         check_staged(staged, bundles=bundles)
-
-        def obsolete(head: Head) -> list[str]:
-            return [path for path in head.files if path not in files]
-
         if dry_run:
-            return repository.preview(files, obsolete=obsolete)
+            return repository.preview(files, obsolete=_all_but(files))
         message = f"Deploy {(checkout.find_commit() or 'code')[:12]} with bundles {version_of(models)}"
-        outcome = repository.publish(files, message=message, obsolete=obsolete, private=private)
+        return deploy(
+            repository, files, bundles=bundles, message=message, private=private, config=config
+        )
+
+
+def deploy(
+    repository: Repository,
+    files: Files,
+    *,
+    bundles: Mapping[str, str],
+    message: str,
+    private: bool = False,
+    config: DeployConfig = DeployConfig(),
+) -> Outcome:
+    """Make the Space hold exactly these files, and wait until it answers from the bundles with these short ids.
+
+    Raises:
+        HubError: the Hub refuses, or the Space does not come to answer and has its earlier files back.
+    """
+    outcome = repository.publish(files, message=message, obsolete=_all_but(files), private=private)
     try:
-        _await_answer(repository, str(outcome.commit), bundles=bundles, config=config)
+        _await_running(repository, str(outcome.commit), config)
+        _await_answer(repository, bundles, config)
     except HubError as error:
         raise HubError(_take_back(repository, outcome, reason=str(error))) from error
     return outcome
 
 
-def _await_answer(
-    repository: Repository, commit: str, *, bundles: Mapping[str, str], config: DeployConfig
-) -> None:
-    """Wait until the Space runs the commit and answers a photo.
+def _all_but(files: Files) -> Obsolete:
+    """Return what names everything else in a repository: the Space is ours alone."""
+    return lambda head: [path for path in head.files if path not in files]
+
+
+def _await_running(repository: Repository, commit: str, config: DeployConfig) -> None:
+    """Wait until the Space runs the commit.
 
     Raises:
         HubError: it fails, or takes too long.
     """
-    start = time.monotonic()
-    deadline = start + config.timeout_s
+    start, said = time.monotonic(), ""
     while (stage := _read_stage(repository, commit, waited_s=time.monotonic() - start)) != "RUNNING":
-        if time.monotonic() > deadline:
+        if stage != said:
+            logger.info("The Space is %s.", stage)
+        said = stage
+        if time.monotonic() > start + config.timeout_s:
             raise HubError(f"it was still {stage} after {config.timeout_s:.0f} s")
         time.sleep(config.poll_s)
-    with explain(f"read {repository.name}"):
+
+
+def _await_answer(repository: Repository, bundles: Mapping[str, str], config: DeployConfig) -> None:
+    """Wait until the running Space answers a photo from these bundles.
+
+    Raises:
+        HubError: it does not, or not rightly.
+    """
+    with explain(f"find the address of {repository.name}"):
         info = retry(lambda: repository.api.space_info(repository.name))
     token = os.environ.get("HF_TOKEN", "").strip() if info.private else None
+    deadline = time.monotonic() + config.answer_s
     while True:
         try:
             return check_answer(str(info.host), bundles=bundles, token=token)
         except HubError:
-            if (
-                time.monotonic() > deadline
-                or _read_stage(repository, commit, waited_s=GRACE_S) != "RUNNING"
-            ):
+            if time.monotonic() > deadline:
                 raise
             time.sleep(config.poll_s)
 
@@ -133,10 +158,13 @@ def _read_stage(repository: Repository, commit: str, *, waited_s: float) -> str:
     Raises:
         HubError: it is in a stage from which it does not come back.
     """
-    with explain(f"read the state of {repository.name}"):
-        runtime = retry(lambda: repository.api.get_space_runtime(repository.name))
+    try:
+        with explain(f"read the state of {repository.name}"):
+            runtime = retry(lambda: repository.api.get_space_runtime(repository.name))
+    except HubError as error:  # that the Hub cannot say does not mean that the Space fails
+        logger.info("%s", error)
+        return "not reported"
     stage, sha = str(runtime.raw["stage"]), runtime.raw.get("sha")
-    logger.info("The Space is %s.", stage)
     if stage in FAILED and (sha == commit or waited_s >= GRACE_S):
         said = runtime.raw.get("errorMessage")
         raise HubError(f"it is in stage {stage}" + (f" ({said.splitlines()[0]})" if said else ""))
@@ -159,5 +187,5 @@ def _take_back(repository: Repository, outcome: Outcome, *, reason: str) -> str:
             before, undo=outcome.changes, parent=commit, message=f"Go back to {before.commit[:12]}"
         )
     except HubError as error:
-        return f"{failure} Going back failed too ({str(error).rstrip('.')}): it stays broken. {logs}"
+        return f"{failure} Going back failed too ({str(error).rstrip('.')}); the new files are still there. {logs}"
     return f"{failure} The files of {before.commit[:12]} are back, as {restored[:12]}. {logs}"

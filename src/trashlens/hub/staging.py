@@ -12,7 +12,7 @@ from trashlens.bundle import load_bundles
 from trashlens.errors import HubError
 from trashlens.hub.checkout import Checkout
 
-__all__ = ["format_requirements", "stage_space"]
+__all__ = ["format_requirements", "list_files", "stage_space"]
 
 WINGS = ("training", "hub", "commands", "__main__.py")
 """What serving does not need."""
@@ -53,6 +53,12 @@ def stage_space(
     (folder / "README.md").write_text(card, encoding="utf-8")
     (folder / "requirements.txt").write_text(format_requirements(lock), encoding="utf-8")
     (folder / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+
+
+def list_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a staged Space by their path in its repository."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
 def format_requirements(lock: dict[str, dict[str, Any]]) -> str:

@@ -1,0 +1,224 @@
+"""The Space: what is staged, the check before, the deployment, and the way back."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub_server import TOKEN, Hub, connect_hub
+from huggingface_hub import SpaceCard
+from packaging.requirements import Requirement
+
+from trashlens.__main__ import main
+from trashlens.bundle import ROLES, load_bundles
+from trashlens.errors import HubError
+from trashlens.hub.changes import Files
+from trashlens.hub.checking import check_answer, run_app
+from trashlens.hub.checkout import Checkout
+from trashlens.hub.client import connect
+from trashlens.hub.repository import Outcome, Repository
+from trashlens.hub.space import DeployConfig, deploy
+from trashlens.hub.staging import list_files, stage_space
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+ROOT = Path(__file__).parents[1]
+SPACE = "ada/lens"
+QUICK = DeployConfig(timeout_s=60, poll_s=0.1)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    with connect_hub(monkeypatch, tmp_path / "cache") as server:
+        yield server
+
+
+@pytest.fixture
+def staged(toy_models: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "staged"
+    folder.mkdir()
+    stage_space(folder, checkout=Checkout(root=ROOT), models=toy_models, model_repo="ada/trash")
+    return folder
+
+
+def short_ids(models: Path) -> dict[str, str]:
+    return {role: bundle.short_id for role, bundle in load_bundles(models).items()}
+
+
+def deploy_files(files: Files, bundles: dict[str, str]) -> Outcome:
+    repository = Repository(api=connect(), name=SPACE, kind="space")
+    return deploy(repository, files, bundles=bundles, message="Deploy", config=QUICK)
+
+
+def contents(files: Files) -> dict[str, bytes]:
+    return {path: Path(source).read_bytes() for path, source in files.items()}
+
+
+def test_what_is_staged_is_what_serving_needs(staged: Path) -> None:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "src/trashlens"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    package = {path.removeprefix("src/") for path in listed if (ROOT / path).is_file()}
+    wings = ("training", "hub", "commands", "__main__.py")
+    serving = {path for path in package if path.split("/")[1] not in wings}
+    bundles = {f"models/{role}/{name}" for role in ROLES for name in ("bundle.json", "model.onnx")}
+    around = {"app.py", "README.md", "requirements.txt", ".gitattributes"}
+    assert set(list_files(staged)) == serving | bundles | around
+    assert "trashlens/ui/style.css" in serving
+    assert (staged / "app.py").read_bytes() == (ROOT / "app.py").read_bytes()
+
+
+def test_the_requirements_are_the_locks_pins(staged: Path) -> None:
+    lock = json.loads((ROOT / "Pipfile.lock").read_text())["default"]
+    requirements = [Requirement(line) for line in (staged / "requirements.txt").read_text().splitlines()]
+    assert {r.name: str(r.specifier) for r in requirements} == {
+        name: pin["version"] for name, pin in lock.items() if name != "trashlens"
+    }
+    markers = {r.name: str(r.marker).replace('"', "'") for r in requirements if r.marker}
+    assert markers == {name: pin["markers"] for name, pin in lock.items() if "markers" in pin}
+    assert next(r for r in requirements if r.name == "jsonargparse").extras == {"signatures"}
+
+
+def test_the_readme_configures_the_space(staged: Path) -> None:
+    data = SpaceCard.load(staged / "README.md").data.to_dict()
+    lock = json.loads((ROOT / "Pipfile.lock").read_text())["default"]
+    assert data["sdk"] == "gradio"
+    assert f"=={data['sdk_version']}" == lock["gradio"]["version"]
+    assert data["python_version"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert data["app_file"] == "app.py"
+    assert data["models"] == ["ada/trash"]
+    assert len(data["short_description"]) <= 60  # or the Hub refuses the commit
+
+
+def test_only_a_checkout_can_be_staged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [
+        "publish",
+        "space",
+        SPACE,
+        f"--root={tmp_path}",
+        f"--models={ROOT / 'models'}",
+        "--dry-run",
+    ]
+    assert main(command) == 2
+    assert "has no app.py. Run this in a checkout" in capsys.readouterr().err
+
+
+def test_a_deployment_answers_and_the_same_again_makes_no_commit(
+    hub: Hub, staged: Path, toy_models: Path
+) -> None:
+    files, bundles = list_files(staged), short_ids(toy_models)
+    expected = contents(files)
+    outcome = deploy_files(files, bundles)
+    repo = hub.repos["space", SPACE]
+    assert repo.files == expected
+    assert [commit.oid for commit in repo.commits][1:] == [outcome.commit]
+    asked = len(hub.requests)
+    assert not deploy_files(files, bundles).changes
+    assert len(repo.commits) == 2
+    assert any("/runtime" in request for request in hub.requests[asked:])
+
+
+def test_a_broken_deployment_is_taken_back(hub: Hub, staged: Path, toy_models: Path) -> None:
+    files, bundles = list_files(staged), short_ids(toy_models)
+    deploy_files(files, bundles)
+    repo = hub.repos["space", SPACE]
+    good = dict(repo.files)
+    (staged / "app.py").write_text("raise SystemExit('no page today')")
+    (staged / "new.txt").write_text("new")
+    (staged / "trashlens" / "ui" / "style.css").unlink()
+    with pytest.raises(HubError, match="does not work with commit") as raised:
+        deploy_files(list_files(staged), bundles)
+    said = str(raised.value)
+    assert "stage RUNTIME_ERROR" in said
+    assert f"The files of {repo.commits[1].oid[:12]} are back" in said
+    assert f"{hub.url}/spaces/{SPACE}?logs=build" in said
+    assert len(repo.commits) == 4
+    assert repo.files == good
+    assert "new.txt" in repo.commits[2].files
+
+
+def test_a_space_that_answers_from_other_bundles_is_broken(
+    hub: Hub, staged: Path, toy_models: Path
+) -> None:
+    wrong = {**short_ids(toy_models), "student": "0" * 12}
+    repository = Repository(api=connect(), name=SPACE, kind="space")
+    config = DeployConfig(timeout_s=60, answer_s=0.5, poll_s=0.1)
+    with pytest.raises(HubError, match="the student answers from the bundle") as raised:
+        deploy(repository, list_files(staged), bundles=wrong, message="Deploy", config=config)
+    assert "It is the first version" in str(raised.value)
+    assert len(hub.repos["space", SPACE].commits) == 2
+
+
+def test_nobody_elses_commit_is_undone(hub: Hub, staged: Path, toy_models: Path) -> None:
+    files, bundles = list_files(staged), short_ids(toy_models)
+    deploy_files(files, bundles)
+    repo = hub.repos["space", SPACE]
+    (staged / "app.py").write_text("raise SystemExit('no page today')")
+    hub.on_runtime = lambda: repo.commit("meanwhile", {**repo.files, "theirs.txt": b"theirs"})
+    with pytest.raises(HubError, match="Going back failed too") as raised:
+        deploy_files(list_files(staged), bundles)
+    assert "someone else has committed to ada/lens since" in str(raised.value)
+    assert repo.files["theirs.txt"] == b"theirs"
+
+
+APP = """
+import http.server, json, os
+open("environment.json", "w").write(json.dumps(dict(os.environ)))
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        open("headers.txt", "a").write(str(self.headers))
+        self.send_error(404)
+    def log_message(self, *_): pass
+http.server.HTTPServer(("127.0.0.1", int(os.environ["GRADIO_SERVER_PORT"])), Handler).serve_forever()
+"""
+
+
+def test_the_checked_app_and_whatever_answers_see_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("TRASHLENS_MODELS", "elsewhere")
+    (tmp_path / "app.py").write_text(APP)
+    with (
+        run_app(tmp_path, python=Path(sys.executable), scratch=tmp_path) as url,
+        pytest.raises(HubError, match="did not answer a photo"),
+    ):
+        check_answer(url, bundles={})
+    environment = json.loads((tmp_path / "environment.json").read_text())
+    assert TOKEN not in environment.values()
+    assert not {name for name in environment if name.startswith(("TRASHLENS", "PYTHONPATH", "HF_"))}
+    assert "user-agent" in (tmp_path / "headers.txt").read_text().lower()
+    assert TOKEN not in (tmp_path / "headers.txt").read_text()
+
+
+def test_an_app_that_ends_is_no_page(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("raise SystemExit('no bundles here')")
+    with (
+        pytest.raises(HubError, match="does not start: no bundles here"),
+        run_app(tmp_path, python=Path(sys.executable), scratch=tmp_path),
+    ):
+        pass
+
+
+def test_the_command_checks_in_a_clean_environment_and_goes_back_when_the_space_fails(
+    hub: Hub, staged: Path, toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if os.environ.get("TRASHLENS_OFFLINE"):
+        pytest.skip("TRASHLENS_OFFLINE is set, and this test installs from the package index")
+    deploy_files(list_files(staged), short_ids(toy_models))
+    repo = hub.repos["space", SPACE]
+    good = dict(repo.files)
+    models = Path(shutil.copytree(ROOT / "models", tmp_path / "committed"))
+    command = ["publish", "space", SPACE, f"--root={ROOT}", f"--models={models}", "--poll_s=0.1"]
+    hub.broken_starts = 1
+    assert main(command) == 2
+    output = capsys.readouterr()
+    assert "stage RUNTIME_ERROR" in output.err
+    assert "are back" in output.err
+    assert TOKEN not in output.out + output.err
+    assert repo.files == good
+    published = repo.commits[2].files
+    assert published["models/teacher/model.onnx"] == (models / "teacher" / "model.onnx").read_bytes()
