@@ -7,6 +7,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from wandb_server import WandbServer
 
 from trashlens.bundle import ROLES, Bundle
 from trashlens.image import Preprocess
@@ -158,3 +160,21 @@ def trashnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for (label, number), content in contents.items():
             archive.writestr(f"dataset-resized/{label}/{label}{number}.jpg", content)
     return path
+
+
+@pytest.fixture
+def wandb_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
+    """A stand-in that knows nothing yet; W&B's client leads there and keeps its own files in `tmp_path`."""
+    import wandb
+
+    for name in ("CACHE_DIR", "CONFIG_DIR", "DATA_DIR", "DIR"):
+        monkeypatch.setenv(f"WANDB_{name}", str(tmp_path))
+    for name in ("ENTITY", "PROJECT"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    wandb.teardown()  # the client reads its settings once
+    with WandbServer() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+        wandb.teardown()

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -29,19 +28,11 @@ TOKEN = "ghp_not-for-anyone's-eyes"
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
-    """A stand-in that knows nothing yet; W&B's client leads there and writes below `tmp_path`."""
-    for name in ("CACHE_DIR", "CONFIG_DIR", "DATA_DIR", "DIR"):
-        monkeypatch.setenv(f"WANDB_{name}", str(tmp_path))
-    for name in ("WANDB_PROJECT", "WANDB_ENTITY", "GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY"):
+def server(wandb_server: WandbServer, monkeypatch: pytest.MonkeyPatch) -> WandbServer:
+    """The stand-in, and nothing that names a GitHub repository."""
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REPOSITORY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    wandb.teardown()  # the client reads its settings once
-    with WandbServer() as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        yield server
-        wandb.teardown()
+    return wandb_server
 
 
 def log(folder: Path, name: str, *aliases: str, type_: str = "bundle", link: str | None = None) -> str:
