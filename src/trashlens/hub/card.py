@@ -46,11 +46,7 @@ def write_card(
         measured=len(tests) == len(bundles),
         tied=_overlap(tests.get("baseline"), tests.get("student")),
         data=data,
-        recipes={
-            role: yaml.safe_dump(bundle.provenance["recipe"], sort_keys=False)
-            for role, bundle in bundles.items()
-            if bundle.provenance.get("recipe")
-        },
+        origins={role: _origin(bundle) for role, bundle in bundles.items() if bundle.provenance},
     )
     return str(card.content)
 
@@ -65,7 +61,6 @@ def _front_matter(bundles: Mapping[str, Bundle], *, repo: str) -> ModelCardData:
         pipeline_tag=TASK,
         tags=["waste", "recycling", "trashnet", "knowledge-distillation", "onnxruntime"],
         datasets=sorted(name for name in datasets if name) or None,
-        base_model=_base_models(bundles) or None,
         metrics=["accuracy", "f1"],
         model_name=repo.split("/")[-1],
         eval_results=results or None,
@@ -84,7 +79,10 @@ def _results(role: str, bundle: Bundle) -> list[EvalResult]:
         "dataset_name": "TrashNet",
         "dataset_split": "test",
         "dataset_revision": data.get("revision"),
-        "dataset_args": {"split": data.get("split"), "manifest_sha256": data.get("manifest_sha256")},
+        # The hashes name the photos also where they did not come from a revision of the Hub.
+        "dataset_args": {
+            key: data[key] for key in ("split", "manifest_sha256", "content_sha256") if key in data
+        },
     }
     about = {"role": role, "photos": test["photos"]}
     low, high = test["accuracy_interval"]
@@ -106,16 +104,15 @@ def _results(role: str, bundle: Bundle) -> list[EvalResult]:
     ]
 
 
-def _base_models(bundles: Mapping[str, Bundle]) -> list[str]:
-    """Return timm's names of the weights that training began with, where they came from the Hub."""
-    return sorted(
-        {
-            f"timm/{bundle.architecture}"
-            for bundle in bundles.values()
-            if (bundle.provenance.get("weights") or {}).get("source") == "hub"
-            and "." in bundle.architecture
-        }
-    )
+def _origin(bundle: Bundle) -> dict[str, Any]:
+    """Return how a bundle was made: its recipe as YAML, the code's commit, the epoch, the run's address."""
+    provenance = bundle.provenance
+    return {
+        "recipe": yaml.safe_dump(provenance.get("recipe"), sort_keys=False),
+        "commit": (provenance.get("environment") or {}).get("commit"),
+        "epoch": provenance.get("epoch"),
+        "run": (provenance.get("run") or {}).get("url"),
+    }
 
 
 def _overlap(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:

@@ -43,7 +43,15 @@ def check_staged(folder: Path, *, bundles: Mapping[str, str]) -> None:
         _run([sys.executable, "-m", "venv", str(environment)], "create a virtual environment")
         python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
         sdk = f"gradio[oauth,mcp]=={SpaceCard.load(folder / 'README.md').data.sdk_version}"
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        install = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--disable-pip-version-check",
+        ]
         _run(
             [*install, "-r", str(folder / "requirements.txt"), sdk, *SPACE_PACKAGES],
             "install requirements.txt beside the Space's own packages",
