@@ -115,33 +115,41 @@ def test_pull_goes_through_the_registry_too_and_needs_no_bundles_in_place(
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        (
-            "student-bundle:production",
-            "'student-bundle:production' names no bundle. Write wandb:ENTITY/",
-        ),
-        (f"wandb:{STUDENT}", f"'wandb:{STUDENT}' names no bundle. Write wandb:ENTITY/"),
+        ("student-bundle:v0", "'student-bundle:v0' names no bundle. Write wandb:ENTITY/PROJECT/"),
+        (f"wandb:{STUDENT}", f"'wandb:{STUDENT}' names no bundle. Write wandb:ENTITY/PROJECT/"),
         (f"wandb:{PROJECT}/pupil-bundle:v0", "'pupil-bundle' is no role's bundle. There are teacher-"),
-        (f"wandb:{STUDENT}:v7", f"W&B has no bundle {STUDENT}:v7 ("),
-        (f"wandb:{ENTITY}/other/student-bundle:v0", f"W&B has no bundle {ENTITY}/other/student-bundle"),
-        (f"wandb:{PROJECT}/student:v0", f"W&B has no bundle {PROJECT}/student:v0 (type 'bundle' "),
     ],
 )
-@pytest.mark.usefixtures("server")
 def test_a_wrong_reference_is_a_sentence(
-    command: str,
-    reference: str,
-    sentence: str,
-    new: Path,
-    capsys: pytest.CaptureFixture[str],
+    command: str, reference: str, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if reference.endswith("/student:v0"):
-        log(new, "student", type_="model")
-    elif reference.endswith("v7"):
-        log(new, "student-bundle")
     assert main([command, reference]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"trashlens {command}: {sentence}")
     assert said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("server")
+def test_what_wandb_does_not_have_is_a_sentence(
+    models: Path, new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log(new, "student-bundle")
+    log(new, "teacher", type_="model")
+    before = contents(models)
+    for command, path in [
+        ("pull", f"{STUDENT}:v7"),
+        ("promote", f"{STUDENT}:production"),
+        ("pull", f"{ENTITY}/other/student-bundle:v0"),
+        ("pull", f"{PROJECT}/teacher:v0"),
+    ]:
+        options = [f"--models={models}"] if command == "pull" else []
+        assert main([command, f"wandb:{path}", *options]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"trashlens {command}: W&B has no bundle {path} (")
+        assert said.count("\n") == 1
+    assert main(["pull", f"wandb:{PROJECT}:production", f"--models={models}"]) == 2
+    assert f"W&B has no bundle {PROJECT}/teacher-bundle:production (" in capsys.readouterr().err
+    assert contents(models) == before
 
 
 @pytest.mark.parametrize(
@@ -195,15 +203,59 @@ def test_a_server_that_does_not_answer_costs_the_timeout(
 
 
 @pytest.mark.parametrize(
-    ("damage", "sentence"),
+    ("request_", "status", "sentence"),
     [
-        ("graph", f"The SHA-256 of {STUDENT}:v0/model.onnx differs from the one in bundle.json."),
-        ("missing", f"The bundle {STUDENT}:v0 has no readable model.onnx."),
-        ("role", "It is a baseline."),
-        ("runtime", "ONNX Runtime cannot run the student bundle: "),
+        ("ArtifactMembershipByName", 503, f"W&B could not look for {STUDENT}:production (no answer)."),
+        ("ArtifactMembershipFiles", 503, f"W&B could not list {STUDENT}:v0 (no answer)."),
+        ("model.onnx", 403, f"W&B refused model.onnx of {STUDENT}:v0 (HTTP 403)."),
+        ("bundle.json", 503, "does not answer (HTTP 503)."),
     ],
 )
-@pytest.mark.parametrize("command", ["pull", "promote"])
+def test_a_server_that_fails_halfway_changes_nothing(
+    request_: str,
+    status: int,
+    sentence: str,
+    server: WandbServer,
+    models: Path,
+    new: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(web, "FIRST_PAUSE_SEC", 0.01)
+    log(new, "student-bundle", "production")
+    before = contents(models)
+    server.fail_next(20, status, request_)
+    assert main(["pull", f"wandb:{STUDENT}:production", f"--models={models}"]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+    assert contents(models) == before
+
+
+def test_a_download_that_fails_now_and_then_is_tried_again(
+    server: WandbServer, models: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "FIRST_PAUSE_SEC", 0.01)
+    log(new, "student-bundle", "production")
+    server.fail_next(2, 502, "model.onnx")
+    assert main(["pull", f"wandb:{STUDENT}:production", f"--models={models}"]) == 0
+    assert contents(models / "student") == contents(new)
+
+
+@pytest.mark.parametrize(
+    ("command", "damage", "sentence"),
+    [
+        (
+            "pull",
+            "graph",
+            f"The SHA-256 of {STUDENT}:v0/model.onnx differs from the one in bundle.json.",
+        ),
+        ("promote", "graph", f"The SHA-256 of {STUDENT}:v0/model.onnx differs from the one in "),
+        ("pull", "missing", f"The bundle {STUDENT}:v0 has no readable model.onnx."),
+        ("pull", "role", "It is a baseline."),
+        ("pull", "runtime", "ONNX Runtime cannot run the student bundle: "),
+    ],
+)
 def test_a_damaged_bundle_changes_nothing(
     command: str,
     damage: str,

@@ -29,7 +29,7 @@ class WandbServer(Store):
         self.responding = threading.Event()
         self.responding.set()
         self.stopped = False
-        self._failures: list[int] = []
+        self._failures: list[tuple[str, int]] = []
         self._lock = threading.Lock()
         self._http = _Listener(("127.0.0.1", 0), _handler_of(self))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
@@ -40,9 +40,9 @@ class WandbServer(Store):
         """The variables that send a client here."""
         return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": KEY, "WANDB_MODE": "online"}
 
-    def fail_next(self, count: int, status: int) -> None:
-        """Answer the next `count` requests with this HTTP status."""
-        self._failures += [status] * count
+    def fail_next(self, count: int, status: int, request: str = "") -> None:
+        """Answer the next `count` requests, of those whose line in `requests` names `request`, with a status."""
+        self._failures += [(request, status)] * count
 
     def hang(self) -> None:
         """Take requests and answer none until `responding.set()`."""
@@ -66,21 +66,25 @@ class WandbServer(Store):
 
     def answer(self, method: str, path: str, authorization: str, body: bytes) -> tuple[int, bytes]:
         """Return status and body; only storage addresses, which are signed at W&B, need no key."""
+        content = json.loads(body) if path == "/graphql" else {}
+        operation = re.search(r"(?:query|mutation)\s+(\w+)", content.get("query", ""))
+        request = operation[1] if operation else f"{method} {path}"
         with self._lock:
-            if self._failures:
-                return self._failures.pop(0), b"{}"
+            self.requests.append(request)
+            for failure in self._failures:
+                if failure[0] in request:
+                    self._failures.remove(failure)
+                    return failure[1], b"{}"
             first, *rest = (unquote(part) for part in path.partition("?")[0].strip("/").split("/"))
             if first == "storage":
-                self.requests.append(f"{method} storage")
                 return self._store(method, rest, body)
             if authorization != "Basic " + base64.b64encode(f"api:{KEY}".encode()).decode():
                 return 401, b'{"errors": [{"message": "user is not logged in"}]}'
-            if first == "graphql":
-                return 200, json.dumps(self._query(json.loads(body))).encode()
-            self.requests.append(f"{method} {path}")
-            if first == "files" and rest[-1] == "file_stream":
+            if request in OPERATIONS:
+                return 200, json.dumps(self._query(request, content.get("variables") or {})).encode()
+            if rest[-1:] == ["file_stream"]:
                 return 200, json.dumps(self._stream("/".join(rest[:3]), json.loads(body))).encode()
-            self.unknown.append(f"{method} {path}")
+            self.unknown.append(f"{request} {body.decode(errors='replace')}")
             return 404, b"{}"
 
     def _store(self, method: str, parts: list[str], body: bytes) -> tuple[int, bytes]:
@@ -110,15 +114,8 @@ class WandbServer(Store):
             run.exit_code = body["exitcode"]
         return {"limits": {}}
 
-    def _query(self, body: Json) -> Json:
+    def _query(self, operation: str, variables: Json) -> Json:
         """Answer one GraphQL operation; some name their variables, some wrap them in `input`."""
-        found = re.search(r"(?:query|mutation)\s+(\w+)", body["query"])
-        operation = found[1] if found else body["query"]
-        self.requests.append(operation)
-        if operation not in OPERATIONS:
-            self.unknown.append(f"{body['query']} {body.get('variables')}")
-            return {"errors": [{"message": f"the stand-in does not know {operation}"}]}
-        variables = body.get("variables") or {}
         values = {**variables, **(variables.get("input") or {})}
         # What was recorded offline names no entity: it is the key's own.
         own = {key: ENTITY for key in ("entity", "entityName") if values.get(key) == ""}
