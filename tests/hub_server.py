@@ -28,7 +28,7 @@ from huggingface_hub.utils import close_session
 
 TOKEN = "hf_AStandInsSecretToken0123456789"
 USER = "ada"
-LARGE = (".onnx", ".safetensors", ".png")
+LARGE = (".onnx", ".safetensors", ".png", ".zip")
 """Endings of files that go to LFS, as the Hub decides for binary ones."""
 ATTRIBUTES = b"*.onnx filter=lfs diff=lfs merge=lfs -text\n"
 
@@ -101,6 +101,7 @@ class Hub:
         self.spaces: dict[str, SpaceProcess] = {}
         self.broken_starts = 0
         self.on_runtime: Callable[[], object] | None = None
+        self.asleep = False
         self.url = ""
         self.lock = threading.Lock()
 
@@ -108,6 +109,9 @@ class Hub:
         """Create a repository as the Hub does, with a first commit."""
         repo = self.repos[kind, name] = Repo(kind, name, private=False)
         repo.commit("initial commit", {".gitattributes": ATTRIBUTES, **(files or {})})
+        for path, content in repo.files.items():
+            if path.endswith(LARGE):
+                self.objects[hashlib.sha256(content).hexdigest()] = content
         return repo
 
     def take_fault(self, request: str) -> Fault | None:
@@ -181,6 +185,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one connection's requests."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every answer waits 40 ms for the client's acknowledgement
     hub: Hub
 
     def log_message(self, *_: Any) -> None:
@@ -366,7 +371,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer([describe(path, commit.files[path]) for path in paths if path in commit.files])
 
     def resolve(self, name: str, revision: str, path: str, prefix: str = "") -> None:
-        _, commit = self.find("space" if prefix else "model", name, revision)
+        _, commit = self.find(prefix.removesuffix("s/") or "model", name, revision)
         if path not in commit.files:
             raise RefusalError(404, "Entry not found", "EntryNotFound")
         content = commit.files[path]
@@ -378,14 +383,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def runtime(self, name: str) -> None:
         self.find("space", name)
-        process = self.hub.spaces.get(name)
         if self.hub.on_runtime:
             self.hub.on_runtime()
-        self.answer(
-            {"stage": process.stage, "sha": process.commit, "hardware": {"current": "cpu-basic"}}
-            if process
-            else {"stage": "NO_APP_FILE", "hardware": {}}
-        )
+        process = self.hub.spaces.get(name)
+        if process is None:
+            self.answer({"stage": "NO_APP_FILE"})
+        else:
+            stage = "SLEEPING" if self.hub.asleep else process.stage
+            self.answer({"stage": stage, "sha": process.commit})
+
+    def restart(self, name: str) -> None:
+        self.authorise()
+        self.find("space", name)
+        self.hub.asleep = False
+        self.answer({"stage": "APP_STARTING"})
 
     def job(self, namespace: str) -> None:
         self.authorise()
@@ -422,10 +433,11 @@ ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("GET", REPO + r"/tree/(?P<revision>[^/]+)", Handler.tree),
     ("POST", REPO + r"/paths-info/(?P<revision>[^/]+)", Handler.paths_info),
     ("GET", r"/api/spaces/(?P<name>[^/]+/[^/]+)/runtime", Handler.runtime),
+    ("POST", r"/api/spaces/(?P<name>[^/]+/[^/]+)/restart", Handler.restart),
     ("POST", r"/api/jobs/(?P<namespace>[^/]+)", Handler.job),
     (
         "GET HEAD",
-        r"/(?P<prefix>spaces/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
+        r"/(?P<prefix>spaces/|datasets/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
         lambda h, prefix, **g: h.resolve(prefix=prefix or "", **g),
     ),
 ]

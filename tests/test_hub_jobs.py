@@ -32,22 +32,30 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A pushed commit of what a job needs, whose remote then is said to lie on GitHub."""
-    root = tmp_path / "checkout"
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pushed commit of what a job needs, in `checkout`; its remote, `remote`, is said to lie on GitHub."""
+    folder = tmp_path_factory.mktemp("pushed")
+    root = folder / "checkout"
     recipes = root / "src" / "trashlens" / "training" / "recipes"
     shutil.copytree(ROOT / "src" / "trashlens" / "training" / "recipes", recipes)
     (root / "app.py").touch()
     (root / "Pipfile.lock").touch()
-    git(tmp_path, "init", "--quiet", "--bare", "remote")
+    git(folder, "init", "--quiet", "--bare", "remote")
     git(root, "init", "--quiet", "--initial-branch=main")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "--message=first")
-    git(root, "remote", "add", "origin", str(tmp_path / "remote"))
+    git(root, "remote", "add", "origin", str(folder / "remote"))
     git(root, "push", "--quiet", "origin", "main")
     git(root, "remote", "set-url", "origin", URL)
-    return root
+    return folder
+
+
+@pytest.fixture
+def checkout(pushed: Path, tmp_path: Path) -> Path:
+    """A copy of the checkout and its remote that a test may change."""
+    shutil.copytree(pushed, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "checkout"
 
 
 def test_the_job_gets_the_commit_and_the_key_only_as_a_secret(

@@ -224,6 +224,12 @@ def test_a_dry_run_needs_neither_token_nor_connection(
     assert "set HF_TOKEN to it" in capsys.readouterr().err
 
 
+def test_a_name_that_is_none_is_refused(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with pytest.raises(HubError, match="'trash' is no repository of the Hub"):
+        publish_models("trash", models)
+
+
 def checkpoint_of(bundle: Bundle, folder: Path) -> Path:
     """Write what training would have left behind for a bundle."""
     folder.mkdir(parents=True)

@@ -4,11 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import TOKEN, Hub, connect_hub
+from hub_server import TOKEN, Fault, Hub, connect_hub
 from huggingface_hub import SpaceCard
 from packaging.requirements import Requirement
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 ROOT = Path(__file__).parents[1]
 SPACE = "ada/lens"
-QUICK = DeployConfig(timeout_s=60, poll_s=0.1)
+QUICK = DeployConfig(timeout_s=60, answer_s=0.5, poll_s=0.1)
 
 
 @pytest.fixture
@@ -109,58 +110,67 @@ def test_a_deployment_answers_and_the_same_again_makes_no_commit(
     hub: Hub, staged: Path, toy_models: Path
 ) -> None:
     files, bundles = list_files(staged), short_ids(toy_models)
-    expected = contents(files)
     outcome = deploy_files(files, bundles)
     repo = hub.repos["space", SPACE]
-    assert repo.files == expected
+    assert repo.files == contents(files)
     assert [commit.oid for commit in repo.commits][1:] == [outcome.commit]
+    hub.asleep = True
     asked = len(hub.requests)
     assert not deploy_files(files, bundles).changes
+    assert f"POST /api/spaces/{SPACE}/restart" in hub.requests[asked:]
+    # The same page with other bundles than these is not the one that was meant.
+    with pytest.raises(HubError, match="the student answers from the bundle") as raised:
+        deploy_files(files, {**bundles, "student": "0" * 12})
+    assert "Nothing was changed." in str(raised.value)
     assert len(repo.commits) == 2
-    assert any("/runtime" in request for request in hub.requests[asked:])
 
 
-def test_a_broken_deployment_is_taken_back(hub: Hub, staged: Path, toy_models: Path) -> None:
-    files, bundles = list_files(staged), short_ids(toy_models)
-    deploy_files(files, bundles)
-    repo = hub.repos["space", SPACE]
-    good = dict(repo.files)
+def break_app(staged: Path) -> Files:
+    """Return the staged files, changed so that the app ends at once."""
     (staged / "app.py").write_text("raise SystemExit('no page today')")
     (staged / "new.txt").write_text("new")
     (staged / "trashlens" / "ui" / "style.css").unlink()
+    return list_files(staged)
+
+
+def test_a_broken_deployment_is_taken_back(hub: Hub, staged: Path) -> None:
+    repo = hub.add("space", SPACE, contents(list_files(staged)))
+    good = dict(repo.files)
     with pytest.raises(HubError, match="does not work with commit") as raised:
-        deploy_files(list_files(staged), bundles)
+        deploy_files(break_app(staged), {})
     said = str(raised.value)
     assert "stage RUNTIME_ERROR" in said
-    assert f"The files of {repo.commits[1].oid[:12]} are back" in said
+    assert f"The files of {repo.commits[0].oid[:12]} are back, as {repo.commits[2].oid[:12]}" in said
     assert f"{hub.url}/spaces/{SPACE}?logs=build" in said
-    assert len(repo.commits) == 4
+    assert len(repo.commits) == 3
+    assert {"app.py", "new.txt"} < set(repo.commits[1].files) - {"trashlens/ui/style.css"}
     assert repo.files == good
-    assert "new.txt" in repo.commits[2].files
 
 
-def test_a_space_that_answers_from_other_bundles_is_broken(
-    hub: Hub, staged: Path, toy_models: Path
-) -> None:
-    wrong = {**short_ids(toy_models), "student": "0" * 12}
-    repository = Repository(api=connect(), name=SPACE, kind="space")
-    config = DeployConfig(timeout_s=60, answer_s=0.5, poll_s=0.1)
-    with pytest.raises(HubError, match="the student answers from the bundle") as raised:
-        deploy(repository, list_files(staged), bundles=wrong, message="Deploy", config=config)
-    assert "It is the first version" in str(raised.value)
+def test_a_broken_first_version_has_nothing_to_go_back_to(hub: Hub, staged: Path) -> None:
+    with pytest.raises(HubError, match="It is the first version, so there is none to go back to"):
+        deploy_files(break_app(staged), {})
     assert len(hub.repos["space", SPACE].commits) == 2
 
 
-def test_nobody_elses_commit_is_undone(hub: Hub, staged: Path, toy_models: Path) -> None:
-    files, bundles = list_files(staged), short_ids(toy_models)
-    deploy_files(files, bundles)
-    repo = hub.repos["space", SPACE]
-    (staged / "app.py").write_text("raise SystemExit('no page today')")
+def test_nobody_elses_commit_is_undone(hub: Hub, staged: Path) -> None:
+    repo = hub.add("space", SPACE, contents(list_files(staged)))
     hub.on_runtime = lambda: repo.commit("meanwhile", {**repo.files, "theirs.txt": b"theirs"})
     with pytest.raises(HubError, match="Going back failed too") as raised:
-        deploy_files(list_files(staged), bundles)
+        deploy_files(break_app(staged), {})
     assert "someone else has committed to ada/lens since" in str(raised.value)
     assert repo.files["theirs.txt"] == b"theirs"
+
+
+def test_a_hub_that_cannot_say_how_the_space_is_costs_no_rollback(
+    hub: Hub, staged: Path, toy_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.1)))
+    hub.faults.append(Fault("/runtime", status=500, times=10))
+    outcome = deploy_files(list_files(staged), short_ids(toy_models))
+    assert hub.faults[0].times == 0
+    assert hub.repos["space", SPACE].commits[-1].oid == outcome.commit
 
 
 APP = """
@@ -203,13 +213,12 @@ def test_an_app_that_ends_is_no_page(tmp_path: Path) -> None:
 
 
 def test_the_command_checks_in_a_clean_environment_and_goes_back_when_the_space_fails(
-    hub: Hub, staged: Path, toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    hub: Hub, staged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={tmp_path}", "idna"]
     if subprocess.run(pip, capture_output=True).returncode:
         pytest.skip("no package index can be reached")
-    deploy_files(list_files(staged), short_ids(toy_models))
-    repo = hub.repos["space", SPACE]
+    repo = hub.add("space", SPACE, contents(list_files(staged)))
     good = dict(repo.files)
     models = Path(shutil.copytree(ROOT / "models", tmp_path / "committed"))
     command = ["publish", "space", SPACE, f"--root={ROOT}", f"--models={models}", "--poll_s=0.1"]
@@ -220,5 +229,5 @@ def test_the_command_checks_in_a_clean_environment_and_goes_back_when_the_space_
     assert "are back" in output.err
     assert TOKEN not in output.out + output.err
     assert repo.files == good
-    published = repo.commits[2].files
+    published = repo.commits[1].files
     assert published["models/teacher/model.onnx"] == (models / "teacher" / "model.onnx").read_bytes()

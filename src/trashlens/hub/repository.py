@@ -1,5 +1,6 @@
 """A repository on the Hub: its head, one commit that makes it hold given files, and one that undoes it."""
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -53,6 +54,10 @@ class Repository:
     name: str
     """`user/name`."""
     kind: Literal["model", "space"]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.name):
+            raise HubError(f"{self.name!r} is no repository of the Hub. Write user/name.")
 
     @property
     def url(self) -> str:

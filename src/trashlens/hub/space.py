@@ -32,6 +32,8 @@ FAILED = (
     SpaceStage.STOPPED,
 )
 """From these stages a Space does not come back by itself."""
+ASLEEP = "SLEEPING"
+"""Nobody has visited the Space for two days."""
 GRACE_S = 60.0
 """How long the Hub may still report the stage of the version before."""
 
@@ -127,6 +129,9 @@ def _await_running(repository: Repository, commit: str, config: DeployConfig) ->
     while (stage := _read_stage(repository, commit, waited_s=time.monotonic() - start)) != "RUNNING":
         if stage != said:
             logger.info("The Space is %s.", stage)
+            if stage == ASLEEP:
+                with explain(f"wake {repository.name}"):
+                    retry(lambda: repository.api.restart_space(repository.name))
         said = stage
         if time.monotonic() > start + config.timeout_s:
             raise HubError(f"it was still {stage} after {config.timeout_s:.0f} s")
