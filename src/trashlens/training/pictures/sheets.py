@@ -58,7 +58,7 @@ def draw_mistakes(
     *,
     count: int = 12,
 ) -> Figure:
-    """Return a sheet of the photos that a network got wrong, the most confident errors first."""
+    """Return a sheet of the photos that a network got wrong, those whose true class it doubted most first."""
     predicted = probabilities.argmax(axis=1)
     worst = [index for index in rank_by_loss(labels, probabilities) if predicted[index] != labels[index]]
     captions = [
@@ -97,6 +97,7 @@ def _draw_sheet(
     width = THUMBNAIL_PX + 20
     height = max((image.height for image in thumbnails), default=0) + 8 + 15 * lines
     rows = math.ceil(len(photos) / columns)
+    # One unit of the axes is one pixel at matplotlib's usual 100 per inch.
     figure = Figure(figsize=(columns * width / 100, (rows * height + 16) / 100))
     axes = figure.add_axes((0, 0, 1, 1))
     for index, (image, caption) in enumerate(zip(thumbnails, captions, strict=True)):
