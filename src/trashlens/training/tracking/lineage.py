@@ -6,39 +6,39 @@ from typing import Any
 
 import wandb
 
+from trashlens.errors import TrackingError, first_line
+from trashlens.training.tracking.remote import find_version
+
 __all__ = ["add_lineage", "registry_path"]
 
-TIMEOUT_SEC = 20
-"""Of each question to the server."""
 
-
-def add_lineage(address: Mapping[str, Any], given: Sequence[Mapping[str, Any]]) -> list[str]:
+def add_lineage(
+    api: wandb.Api, address: Mapping[str, Any], given: Sequence[Mapping[str, Any]]
+) -> list[str]:
     """Record the inputs of what a run gave, and link its bundles; return what could not be done, as sentences.
 
-    `address` names the run by entity, project and id; `given` are artifacts as `name`, `type`, `alias`,
+    `address` names the run by entity, project and id; `given` are versions by `name`, `type`, `alias` and
     `inputs`. Doing it again changes nothing.
 
     Raises:
         Exception: whatever W&B raises when the run or the server cannot be reached.
     """
-    api = wandb.Api(timeout=TIMEOUT_SEC)
     place = f"{address['entity']}/{address['project']}"
     run = api.run(f"{place}/{address['id']}")
-    missing = []
-    for reference in _distinct(given):
-        name = f"{reference['name']}:{reference['alias']}"
-        try:
-            run.use_artifact(api.artifact(f"{place}/{name}", type=reference["type"]))
-        except (ValueError, wandb.errors.CommError):
-            missing.append(f"{name} is not in {place}, so run {address['id']} cannot be tied to it.")
+    problems = []
     for version in given:
-        if version["type"] == "bundle":
-            path = registry_path(version["name"])
-            try:
-                api.artifact(f"{place}/{version['name']}:{version['alias']}", type="bundle").link(path)
-            except (ValueError, wandb.errors.CommError) as error:
-                missing.append(f"{version['name']} could not be linked to {path} ({error}).")
-    return missing
+        try:
+            artifact = find_version(api, _path(place, version), version["type"])
+            if version["type"] == "bundle":
+                artifact.link(registry_path(version["name"]))
+        except (TrackingError, wandb.Error, ValueError) as error:
+            problems.append(f"Run {run.id}: {first_line(error)}")
+    for reference in _distinct_inputs(given):
+        try:
+            run.use_artifact(find_version(api, _path(place, reference), reference["type"]))
+        except (TrackingError, wandb.Error, ValueError) as error:
+            problems.append(f"Run {run.id} used what is not in its place: {first_line(error)}")
+    return problems
 
 
 def registry_path(name: str) -> str:
@@ -47,7 +47,10 @@ def registry_path(name: str) -> str:
     return f"wandb-registry-{registry}/trashlens-{name.removesuffix('-bundle')}"
 
 
-def _distinct(given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return every input once, in order."""
+def _path(place: str, version: Mapping[str, Any]) -> str:
+    return f"{place}/{version['name']}:{version['alias']}"
+
+
+def _distinct_inputs(given: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     inputs = [reference for version in given for reference in version["inputs"]]
     return list({(i["name"], i["alias"]): i for i in inputs}.values())

@@ -1,9 +1,9 @@
 """A W&B run that never stands in training's way.
 
 Online when there is a key, otherwise offline without asking. A server that does not answer costs at most
-`INIT_TIMEOUT_SEC` at the start, `CALL_TIMEOUT_SEC` at an artifact and `FINISH_TIMEOUT_SEC` at the end;
-whatever W&B raises in between turns tracking off and is said once. What did not arrive lies on disk, where
-`trashlens sync` finds it.
+`INIT_TIMEOUT_SEC` at the start, `CALL_TIMEOUT_SEC` for each artifact and table (W&B itself gives up after 19 s,
+or WANDB_HTTP_TIMEOUT, and goes on) and `FINISH_TIMEOUT_SEC` at the end; whatever W&B raises in between turns
+tracking off and is said once. What did not arrive lies on disk, where `trashlens sync` finds it.
 """
 
 import logging
@@ -24,11 +24,11 @@ from trashlens.training.tracking.records import RecordedRun
 from trashlens.training.tracking.tables import draw, plot_confusion, tabulate_mistakes
 from trashlens.training.tracking.versions import Version
 
-__all__ = ["PROJECT", "Tracker", "bounded", "has_key", "track"]
+__all__ = ["PROJECT", "Tracker", "track"]
 
 PROJECT = "trashlens"
 INIT_TIMEOUT_SEC = 20
-CALL_TIMEOUT_SEC = 30
+CALL_TIMEOUT_SEC = 60
 FINISH_TIMEOUT_SEC = 30
 LINEAGE_TIMEOUT_SEC = 60
 
@@ -92,7 +92,7 @@ class Tracker:
                 step=step,
             )
 
-        self._try(record)
+        self._ask(record)
 
     def log_rows(self, name: str, rows: Sequence[Mapping[str, Any]], *, step: int) -> None:
         """Record a table; all rows have the same keys."""
@@ -101,7 +101,7 @@ class Tracker:
 
     def log_drawings(self, drawings: Mapping[str, Figure], *, step: int) -> None:
         """Record drawings by name."""
-        self._try(
+        self._ask(
             lambda run: run.log({name: draw(figure) for name, figure in drawings.items()}, step=step)
         )
 
@@ -116,7 +116,7 @@ class Tracker:
                 artifact, aliases=list(version.aliases), is_user_created=True, use_after_commit=True
             )
 
-        self._try(lambda run: bounded(lambda: record(run), CALL_TIMEOUT_SEC))
+        self._ask(record)
 
     def give(self, version: Version) -> None:
         """Record a version that the run made."""
@@ -124,8 +124,12 @@ class Tracker:
         def record(run: Any) -> None:
             run.log_artifact(version.to_artifact(), aliases=list(version.aliases))
 
-        self._try(lambda run: bounded(lambda: record(run), CALL_TIMEOUT_SEC))
+        self._ask(record)
         self.given.append({**version.reference, "inputs": list(version.inputs)})
+
+    def _ask(self, action: Callable[[Any], None]) -> None:
+        """Try something for which W&B may ask its server, while training waits."""
+        self._try(lambda run: _bounded(lambda: action(run), CALL_TIMEOUT_SEC))
 
     def _try(self, action: Callable[[Any], None]) -> None:
         if self._run is None:
@@ -162,7 +166,7 @@ def track(
                 _finish(run, tracker, exit_code)
 
 
-def bounded(action: Callable[[], None], timeout_sec: float) -> None:
+def _bounded(action: Callable[[], None], timeout_sec: float) -> None:
     """Do something that asks a server; raise what it raises, or TimeoutError when it takes too long."""
     raised: list[BaseException] = []
 
@@ -194,11 +198,11 @@ def _staged_in(folder: Path) -> Iterator[None]:
 
 
 def _start(folder: Path, run_id: str | None, options: Mapping[str, Any]) -> Any | None:
-    """Return a run: online with a key, else offline; None when W&B is switched off or cannot even record locally."""
+    """Return a run: online with a key, else offline; None when W&B is off or cannot even record locally."""
     wanted = os.environ.get("WANDB_MODE")
     if wanted == "disabled":  # what W&B gives then is no run to finish, tie or find on disk
         return None
-    first: Any = wanted or ("online" if has_key() else "offline")
+    first: Any = wanted or ("online" if _has_key() else "offline")
     for mode in [first, "offline"] if first == "online" else [first]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -233,8 +237,7 @@ def _finish(run: Any, tracker: Tracker, exit_code: int) -> None:
     try:
         run.finish(exit_code=exit_code)
         if online:
-            recorded.uploaded_marker.touch()
-            bounded(lambda: _tie(recorded, tracker), LINEAGE_TIMEOUT_SEC)
+            _bounded(lambda: _tie(recorded, tracker), LINEAGE_TIMEOUT_SEC)
     except Exception as error:
         logger.warning(
             "W&B could not finish the run (%s: %s); `trashlens sync` completes it.",
@@ -244,10 +247,11 @@ def _finish(run: Any, tracker: Tracker, exit_code: int) -> None:
 
 
 def _tie(recorded: RecordedRun, tracker: Tracker) -> None:
-    missing = add_lineage(tracker.address or {}, tracker.given)
-    for sentence in missing:
-        logger.warning("%s", sentence)
-    if not missing:
+    problems = add_lineage(wandb.Api(), tracker.address or {}, tracker.given)
+    for problem in problems:
+        logger.warning("%s", problem)
+    if not problems:
+        recorded.uploaded_marker.touch()
         recorded.tied_marker.touch()
 
 
@@ -261,7 +265,7 @@ def _address(run: Any) -> dict[str, Any]:
     }
 
 
-def has_key() -> bool:
+def _has_key() -> bool:
     """Say whether W&B would find an API key without asking anyone."""
     try:
         # The key is not checked here: that would wait for the server, and the run finds out anyway.

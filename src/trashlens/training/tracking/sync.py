@@ -1,24 +1,20 @@
 """Complete on the server what was recorded without it: upload runs, then tie them to what they used."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import wandb
-
-from trashlens.errors import TrackingError, first_line
+from trashlens.errors import TrackingError
 from trashlens.files import replace_file
 from trashlens.training.tracking.lineage import add_lineage
 from trashlens.training.tracking.records import RecordedRun, find_runs
-from trashlens.training.tracking.run import bounded, has_key
+from trashlens.training.tracking.remote import connect, explain
 
 __all__ = ["sync_runs"]
 
-ANSWER_TIMEOUT_SEC = 20
 CHECKPOINT_FILE = "checkpoint.json"
 
 
@@ -34,41 +30,30 @@ def sync_runs(folders: Sequence[Path]) -> tuple[list[RecordedRun], list[str]]:
     waiting = [run for run in runs if not run.tied_marker.exists()]
     if not waiting:
         return [], []
-    entity = _find_entity()
+    api = connect()
+    entity = api.default_entity
+    if not entity:
+        raise TrackingError("W&B's key belongs to nobody. Set WANDB_ENTITY to whose the runs are to be.")
     _upload([run for run in waiting if not run.uploaded_marker.exists()], entity)
     problems = []
     for run in waiting:
-        address = {"id": run.id, "project": run.project, "entity": entity}
+        address = {"id": run.id, "project": run.project, "entity": run.entity or entity}
         try:
-            missing = add_lineage(address, run.given)
+            found = add_lineage(api, address, run.given)
         except Exception as error:  # W&B's own exceptions are many; each means that this run must wait
-            missing = [f"Run {run.id} could not be tied to its inputs ({first_line(error)})."]
-        if not missing:
+            found = [f"Run {run.id} could not be tied to what it used: {explain(error)}."]
+        if not found:
             run.tied_marker.touch()
-        problems += missing
-        _complete_checkpoint(run.file, address)
+            _complete_checkpoint(run.file, address, base_url=api.settings["base_url"])
+        problems += found
     return waiting, problems
-
-
-def _find_entity() -> str:
-    """Return whose runs these are to be: WANDB_ENTITY, or the key's own."""
-    if not has_key():
-        raise TrackingError("W&B needs a key to sync. Set WANDB_API_KEY, or run `wandb login`.")
-    found: list[str] = []
-    try:
-        bounded(lambda: found.append(wandb.Api().default_entity or ""), ANSWER_TIMEOUT_SEC)
-    except Exception as error:
-        raise TrackingError(
-            f"W&B does not answer or refuses the key ({type(error).__name__}). Nothing was changed; try later."
-        ) from error
-    return os.environ.get("WANDB_ENTITY") or found[0]
 
 
 def _upload(runs: Sequence[RecordedRun], entity: str) -> None:
     """Upload runs with W&B's own command, one after the other so that each version is made only once."""
     if not runs:
         return
-    # An offline run does not know whose it is to be, and its artifacts have to be told.
+    # An offline run does not know whose it is to be.
     command = [sys.executable, "-m", "wandb", "sync", "--include-online", "-n", "1", "-e", entity]
     subprocess.run([*command, *(str(run.file) for run in runs)], check=False)
     failed = [run.id for run in runs if not run.uploaded_marker.exists()]
@@ -76,7 +61,7 @@ def _upload(runs: Sequence[RecordedRun], entity: str) -> None:
         raise TrackingError(f"W&B did not take {len(failed)} of {len(runs)} runs ({', '.join(failed)}).")
 
 
-def _complete_checkpoint(file: Path, address: dict[str, Any]) -> None:
+def _complete_checkpoint(file: Path, address: dict[str, Any], *, base_url: str) -> None:
     """Write into the checkpoint beside a run where the run is to be found now.
 
     Bundles made of it earlier keep what they say: their bytes are published.
@@ -86,6 +71,6 @@ def _complete_checkpoint(file: Path, address: dict[str, Any]) -> None:
         return
     record = json.loads(path.read_text(encoding="utf-8"))
     if (record.get("run") or {}).get("id") == address["id"]:
-        url = f"{wandb.Api().settings['base_url']}/{address['entity']}/{address['project']}/runs/{address['id']}"
+        url = f"{base_url}/{address['entity']}/{address['project']}/runs/{address['id']}"
         record["run"] = {**address, "url": url}
         replace_file(path, (json.dumps(record, indent=2) + "\n").encode())
