@@ -12,18 +12,27 @@ __all__ = ["promote_command", "pull_command", "sync_command"]
 
 
 def pull_command(argv: Sequence[str]) -> int:
-    """Fetch bundles from W&B, verify them and put them in place."""
+    """Fetch bundles, or a checkpoint, from W&B, verify them and put them in place."""
+    from trashlens.training.tracking.checkpoints import pull_checkpoint
     from trashlens.training.tracking.registry import pull_bundles
+    from trashlens.training.tracking.remote import Reference
 
     parser = ArgumentParser(prog="trashlens pull", description=pull_command.__doc__)
     parser.add_argument(
         "reference",
         metavar="REFERENCE",
-        help="wandb:ENTITY/PROJECT/student-bundle:ALIAS, or wandb:ENTITY/PROJECT:ALIAS for every role's",
+        help="wandb:ENTITY/PROJECT/student-bundle:ALIAS, wandb:ENTITY/PROJECT:ALIAS for every role's bundle, "
+        "or wandb:ENTITY/PROJECT/teacher:ALIAS for a checkpoint",
     )
     add_models(parser)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for a checkpoint")
     options = parser.parse_args(argv)
-    for role, version in pull_bundles(options.reference, options.models).items():
+    wanted = Reference.parse(options.reference)
+    if wanted.is_checkpoint:
+        (role,) = wanted.roles
+        print(f"{options.runs / role} <- {pull_checkpoint(wanted, options.runs)}")
+        return 0
+    for role, version in pull_bundles(wanted, options.models).items():
         print(f"{role} <- {version}" if version else f"{role}: no such bundle; the one in place stays.")
     return 0
 
@@ -32,6 +41,7 @@ def promote_command(argv: Sequence[str]) -> int:
     """Put a bundle into production: move W&B's alias to it and have GitHub deploy it."""
     from trashlens.training.tracking.redeploy import find_repository, find_token, request_deploy
     from trashlens.training.tracking.registry import PRODUCTION, promote_bundle
+    from trashlens.training.tracking.remote import Reference
 
     parser = ArgumentParser(prog="trashlens promote", description=promote_command.__doc__)
     parser.add_argument(
@@ -46,7 +56,7 @@ def promote_command(argv: Sequence[str]) -> int:
         help="where deploy.yml runs; by default GITHUB_REPOSITORY, or the git remote origin",
     )
     options = parser.parse_args(argv)
-    promotion = promote_bundle(options.reference, alias=options.alias)
+    promotion = promote_bundle(Reference.parse(options.reference), alias=options.alias)
     print(f"{options.alias} <- {promotion.bundle}")
     if promotion.previous not in (None, promotion.bundle):
         print(f"Before: {promotion.previous}. Promote wandb:{promotion.previous} to go back.")
