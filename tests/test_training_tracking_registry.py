@@ -160,6 +160,7 @@ def test_what_wandb_does_not_have_is_a_sentence(
     assert contents(models) == before
 
 
+@pytest.mark.usefixtures("server")
 def test_pull_puts_a_checkpoint_among_the_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -427,7 +428,7 @@ def test_promote_moves_the_alias_and_has_github_deploy_that_version(
             404,
             "GitHub refused to deploy (HTTP 404). The token must be allowed to write the contents of ",
         ),
-        (500, "127.0.0.1:{port} does not answer (HTTP 500)."),
+        (500, "trashlens promote: 127.0.0.1 does not answer (HTTP 500)."),
     ],
 )
 def test_when_github_refuses_the_alias_has_moved_and_the_token_is_not_said(
@@ -447,7 +448,7 @@ def test_when_github_refuses_the_alias_has_moved_and_the_token_is_not_said(
         assert main(["promote", f"wandb:{STUDENT}:v0"]) == 2
     output = capsys.readouterr()
     assert output.out == f"production <- {STUDENT}:v0\n"
-    assert sentence.format(port=github.url.rpartition(":")[2]) in output.err
+    assert sentence in output.err
     assert TOKEN not in output.out + output.err
     assert server.artifact(f"{STUDENT}:production") is server.artifacts[f"{STUDENT}:v0"]
 

@@ -138,11 +138,11 @@ def download_files(artifact: wandb.Artifact, names: Sequence[str], folder: Path)
     folder.mkdir(exist_ok=True)
     try:
         # `Artifact.download` would ask a server that has died for another 20 minutes.
-        files = {file.name: file.direct_url for file in artifact.files(names=list(names))}
+        urls = {file.name: file.direct_url for file in artifact.files(names=list(names))}
     except Exception as error:  # this call has no exception of its own
         raise TrackingError(f"W&B could not list {version} ({explain(error)}).") from error
-    for name in files:
-        response = send("GET", files[name])
+    for name in [name for name in names if name in urls]:
+        response = send("GET", urls[name])
         if not response.is_success:
             raise TrackingError(f"W&B refused {name} of {version} (HTTP {response.status_code}).")
         (folder / name).write_bytes(response.content)

@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,4 +33,4 @@ def send(method: str, url: str, **options: Any) -> httpx.Response:
         if response.status_code < 500 and response.status_code != httpx.codes.TOO_MANY_REQUESTS:
             return response
         problem = f"HTTP {response.status_code}"
-    raise TrackingError(f"{url.partition('://')[2].partition('/')[0]} does not answer ({problem}).")
+    raise TrackingError(f"{urlsplit(url).hostname} does not answer ({problem}).")
