@@ -9,7 +9,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from trashlens.errors import RecipeError
+from trashlens.errors import RecipeError, TrainingError, first_line
 from trashlens.files import hash_file, replace_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, read_record
 from trashlens.training.recipe import Recipe
@@ -89,9 +89,22 @@ def read_progress(recipe: Recipe, *, processes: int) -> Progress | None:
 
 
 def save_state(output: Path, accelerator: Accelerator, progress: Progress) -> None:
-    """Keep the state after an epoch; it counts from the moment its progress file is there."""
+    """Keep the state after an epoch; it counts from the moment its progress file is there.
+
+    Raises:
+        TrainingError: it cannot be written; the one before stays.
+    """
     folder = output / STATE_FOLDER / f"{progress.epoch:04d}"
-    accelerator.save_state(str(folder))
+    try:
+        accelerator.save_state(str(folder))
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # on a full disk, torch only says that a position is unexpected
+        raise TrainingError(
+            f"The state after epoch {progress.epoch} could not be written to {output} ({first_line(error)}). "
+            "Make room, then start the run again: it continues, and its checkpoint so far is whole."
+        ) from error
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         replace_file(folder / PROGRESS_FILE, json.dumps(dataclasses.asdict(progress)).encode())

@@ -223,10 +223,17 @@ def _start(folder: Path, run_id: str | None, options: Mapping[str, Any]) -> Any 
             )
             for section in ("train", "val", "test"):
                 run.define_metric(f"{section}/*", step_metric="epoch")
+            _silence_own_log()
             return run
         except Exception as error:  # no answer, refused key, unwritable folder: try the next mode
             logger.warning("W&B did not start %s (%s).", mode, type(error).__name__)
     return None
+
+
+def _silence_own_log() -> None:
+    """Let W&B's debug log fail in silence: on a full disk, each of its lines would print a traceback."""
+    for handler in logging.getLogger("wandb").handlers:
+        handler.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
 
 
 def _finish(run: Any, tracker: Tracker, exit_code: int) -> None:
