@@ -161,6 +161,7 @@ def test_what_wandb_does_not_have_is_a_sentence(
 
 
 @pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("server")
 def test_pull_puts_a_checkpoint_among_the_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
