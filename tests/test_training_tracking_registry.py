@@ -171,8 +171,11 @@ def test_pull_puts_a_checkpoint_among_the_runs(
     (checkpoint / "checkpoint.json").write_text("{}")
     sha256 = hashlib.sha256(b"weights").hexdigest()
     version = log(checkpoint, "teacher", type_="model", sha256=sha256)
+    offline = tmp_path / "runs" / "teacher" / "wandb"
+    offline.mkdir(parents=True)
     command = ["pull", f"wandb:{PROJECT}/teacher:latest", f"--runs={tmp_path / 'runs'}"]
     assert main(command) == 0
+    assert offline.is_dir()
     assert capsys.readouterr().out == f"{tmp_path}/runs/teacher <- {version} (sha256 {sha256})\n"
     assert contents(tmp_path / "runs" / "teacher") == contents(checkpoint)
 
@@ -187,6 +190,10 @@ def test_pull_puts_a_checkpoint_among_the_runs(
     assert main(command) == 2
     assert "is no whole checkpoint" in capsys.readouterr().err
     assert contents(tmp_path / "runs") == before
+
+    (tmp_path / "runs" / "teacher" / "state").mkdir()
+    assert main(command) == 2
+    assert "holds an unfinished run" in capsys.readouterr().err
     assert main(["promote", f"wandb:{PROJECT}/teacher:latest"]) == 2
     assert "Promote one bundle at a time" in capsys.readouterr().err
 

@@ -1,12 +1,20 @@
 """The workflows: no linter finds anything, and each step runs here against stand-ins for the services."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hub_server import TOKEN, USER, Hub, run_hub
+from wandb_server import ENTITY, WandbServer
+
+from trashlens.training.data.source import HUB_DATASET
 
 ROOT = Path(__file__).parents[1]
 GITHUB = ROOT / ".github"
@@ -39,6 +47,12 @@ def steps() -> list[dict[str, Any]]:
     return [step for job in jobs for step in job.get("steps", [])] + [
         step for path in ACTIONS for step in read(path)["runs"]["steps"]
     ]
+
+
+def scripts(workflow: str, *jobs: str) -> set[str]:
+    """Return the scripts that jobs of a workflow run."""
+    described = read(GITHUB / "workflows" / f"{workflow}.yml")["jobs"]
+    return {step["run"] for job in jobs for step in described[job]["steps"] if "run" in step}
 
 
 @pytest.mark.parametrize("name", LINTERS)
@@ -97,6 +111,154 @@ def test_a_push_to_main_is_deployed_only_after_a_green_check() -> None:
     called = read(GITHUB / "workflows" / "deploy.yml")
     assert set(called[True]) == {"workflow_call", "workflow_dispatch", "repository_dispatch"}
     assert called["concurrency"] == {"group": "deploy", "cancel-in-progress": False}
+
+
+class Runner:
+    """Runs the steps of jobs as GitHub's runner does, in a copy of this checkout, with services on loopback."""
+
+    def __init__(self, folder: Path, hub: Hub, wandb: WandbServer) -> None:
+        self.folder, self.hub, self.wandb = folder, hub, wandb
+        self.done: set[str] = set()
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("HF_", "WANDB_", "TRASHLENS_"))
+        }
+        self.environment = {
+            **inherited,
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(folder.parent / "hub-cache"),
+            "HF_HUB_DISABLE_XET": "1",
+            **{
+                f"WANDB_{name}_DIR": str(folder.parent / "wandb") for name in ("CACHE", "CONFIG", "DATA")
+            },
+            "WANDB_BASE_URL": wandb.url,
+            "PIPENV_VERBOSITY": "-1",  # pipenv's note that it uses the active environment
+        }
+
+    def run(self, workflow: str, job: str, step: str, **variables: str) -> str:
+        """Run the step's script with what its job lets it see; return what it says.
+
+        `variables` are the job's `env`, as GitHub would have filled it in.
+        """
+        described = read(GITHUB / "workflows" / f"{workflow}.yml")["jobs"][job]
+        assert set(variables) <= set(described["env"]), (job, described["env"])
+        (script,) = [one["run"] for one in described["steps"] if one.get("name") == step]
+        result = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        said = result.stdout + result.stderr
+        assert result.returncode == 0, said
+        assert not any(secret in said for secret in (TOKEN, self.wandb.environment["WANDB_API_KEY"]))
+        self.done.add(script)
+        return said
+
+
+@pytest.fixture
+def runner(tmp_path: Path, toy_models: Path, trashnet: Path) -> Iterator[Runner]:
+    """A runner whose Hub has TrashNet (tiny photos), and whose recipes train toy networks for an epoch."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("Pipfile", "Pipfile.lock", "pyproject.toml", "app.py", "README.md"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(
+        ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+    )
+    shutil.copytree(toy_models, folder / "models")
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / "data" / "trashnet-official.csv", folder / "data")
+    for role in ("teacher", "student"):
+        recipe = {
+            "role": role,
+            "output": f"runs/{role}",
+            "network": {"name": "test_efficientnet", "weights": "none"},
+            "data": {"short_side_px": 32},
+            "preprocess": {"size_px": 32},
+            "augment": {"size_px": 32},
+            "schedule": {"epochs": 1},
+            "precision": "no",
+        }
+        if role == "student":
+            recipe["objective"] = {"distill": {"teacher": "runs/teacher"}}
+        # A file of this name comes before the shipped recipe.
+        (folder / role).write_text(yaml.safe_dump(recipe))
+    with run_hub() as hub, WandbServer() as wandb:
+        hub.add("dataset", HUB_DATASET, {"dataset-resized.zip": trashnet.read_bytes()})
+        yield Runner(folder, hub, wandb)
+
+
+def test_what_is_trained_and_promoted_becomes_the_live_space(runner: Runner) -> None:
+    key = {"WANDB_API_KEY": runner.wandb.environment["WANDB_API_KEY"]}
+    project = {"WANDB_ENTITY": ENTITY, "WANDB_PROJECT": "trashlens"}
+    train = ("train", "runner")
+    runner.run(*train, "Train", RECIPE="teacher", **key, **project)
+    shutil.rmtree(runner.folder / "runs")  # another machine, which has no teacher
+    runner.run(*train, "Fetch the teacher", **key, **project)
+    runner.run(*train, "Train", RECIPE="student", **key, **project)
+    runner.run(*train, "Export the bundle", RECIPE="student", **key, **project)
+    runner.run(*train, "Measure it and leave it in W&B", **key, **project)
+    trained = (runner.folder / "models" / "student" / "bundle.json").read_bytes()
+
+    # A person takes the candidate into production; the next runner has not got it.
+    candidate = f"{ENTITY}/trashlens/student-bundle:candidate"
+    artifact = runner.wandb.artifact(candidate)
+    assert artifact
+    artifact.collection.aliases["production"] = artifact
+    shutil.rmtree(runner.folder / "models" / "student")
+    bundles = ("deploy", "bundles")
+    production = {**key, "PROJECT": f"{ENTITY}/trashlens"}
+    runner.run(*bundles, "Fetch what is in production", **production)
+    assert (runner.folder / "models" / "student" / "bundle.json").read_bytes() == trained
+    runner.run(*bundles, "Fetch the bundle that was asked for", **production, BUNDLE=candidate)
+
+    space = {"HF_TOKEN": TOKEN, "SPACE": f"{USER}/lens", "MODEL_REPO": f"{USER}/trash"}
+    runner.run("deploy", "space", "Publish the models, if they changed", **space)
+    runner.run("deploy", "space", "Publish the Space and see it answer", **space)
+    again = runner.run("deploy", "space", "Publish the models, if they changed", **space)
+    assert again == "unchanged\n"
+    for kind, name, path in (("model", "trash", "student"), ("space", "lens", "models/student")):
+        repo = runner.hub.repos[kind, f"{USER}/{name}"]
+        assert repo.files[f"{path}/bundle.json"] == trained
+        assert len(repo.commits) == 2
+
+    # The way back: from the live bundle to the run, its teacher and the list of photos.
+    provenance = json.loads(trained)["provenance"]
+    run = runner.wandb.runs[f"{ENTITY}/trashlens/{provenance['run']['id']}"]
+    used = {used.collection.name: used for used in run.used}
+    assert set(used) == {"trashnet", "teacher"}
+    assert used["teacher"].run
+    assert used["trashnet"].metadata["manifest_sha256"] == provenance["data"]["manifest_sha256"]
+    assert runner.wandb.unknown == []
+    assert runner.done == scripts("train", "runner") | scripts("deploy", "bundles", "space")
+
+
+def test_a_job_is_started_with_the_commit_that_the_runner_checked_out(runner: Runner) -> None:
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for command in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["commit", "--quiet", "--message=first"],
+        ["remote", "add", "origin", "https://github.com/ada/trashlens"],
+        ["update-ref", "refs/remotes/origin/main", "HEAD"],
+    ):
+        subprocess.run([*git, *command], cwd=runner.folder, check=True)
+    key = runner.wandb.environment["WANDB_API_KEY"]
+    variables = {"RECIPE": "baseline", "FLAVOR": "t4-small", "HF_TOKEN": TOKEN, "WANDB_API_KEY": key}
+    runner.run("train", "jobs", "Start the job", **variables)
+    (job,) = runner.hub.jobs
+    assert job["flavor"] == "t4-small"
+    assert job["secrets"] == {"WANDB_API_KEY": key}
+    assert runner.done == scripts("train", "jobs")
+
+
+def test_the_tests_above_leave_no_job_out() -> None:
+    jobs = {(path.stem, name) for path in WORKFLOWS for name in read(path)["jobs"]}
+    run_above = {("deploy", "bundles"), ("deploy", "space"), ("train", "runner"), ("train", "jobs")}
+    assert jobs == run_above | {("ci", "check"), ("ci", "deploy")}
+    assert scripts("ci", "check") == {".ci/run"}
 
 
 def test_the_setup_step_is_the_readmes_command() -> None:

@@ -1,11 +1,10 @@
 """Checkpoints on W&B: fetch one, so that a student can learn from a teacher that was trained elsewhere."""
 
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from trashlens.errors import TrackingError
-from trashlens.files import hash_file, replace_folder
+from trashlens.files import hash_file, replace_file
 from trashlens.training.tracking.remote import (
     Reference,
     connect,
@@ -20,13 +19,20 @@ FILES = ("model.safetensors", "checkpoint.json")
 
 
 def pull_checkpoint(wanted: Reference, runs: Path) -> str:
-    """Fetch a checkpoint into `runs`/<role>, in place of what is there; return its version and hash.
+    """Fetch a checkpoint into `runs`/<role>, in place of the one there; return its version and hash.
+
+    What else lies there, such as runs that W&B has not got yet, stays.
 
     Raises:
         TrackingError: W&B has no such checkpoint, refuses or does not answer, or its files are not those that
-            were logged.
+            were logged; or an unfinished run lies where it should go.
     """
     (role,) = wanted.roles
+    folder = runs / role
+    if (folder / "state").exists():
+        raise TrackingError(
+            f"{folder} holds an unfinished run. Finish it, or name another folder with --runs."
+        )
     artifact = find_version(connect(), wanted.path(role), "model")
     version = name_version(artifact)
     with TemporaryDirectory() as temporary:
@@ -34,11 +40,9 @@ def pull_checkpoint(wanted: Reference, runs: Path) -> str:
         download_files(artifact, FILES, fetched)
         present = [name for name in FILES if (fetched / name).is_file()]
         if present != list(FILES) or hash_file(fetched / FILES[0]) != artifact.metadata.get("sha256"):
-            raise TrackingError(
-                f"{version} on W&B is no whole checkpoint: {runs / role} stays as it is."
-            )
+            raise TrackingError(f"{version} on W&B is no whole checkpoint: {folder} stays as it is.")
         sha256 = hash_file(fetched / FILES[0])
-        with replace_folder(runs / role) as staging:
-            for name in FILES:
-                shutil.copyfile(fetched / name, staging / name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            replace_file(folder / name, (fetched / name).read_bytes())
     return f"{version} (sha256 {sha256})"
