@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 ROOT = Path(__file__).parents[1]
 SPACE = "ada/lens"
-QUICK = DeployConfig(timeout_s=60, answer_s=0.5, poll_s=0.1)
+QUICK = DeployConfig(timeout_s=45, answer_s=0.5, poll_s=0.1)
 
 
 @pytest.fixture
