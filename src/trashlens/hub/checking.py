@@ -153,8 +153,10 @@ def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 def _run(command: list[str], purpose: str) -> None:
     result = subprocess.run(command, capture_output=True, text=True, env=_clean_environment())
     if result.returncode:
-        said = result.stderr.strip().splitlines()
-        raise HubError(f"The check could not {purpose}: {said[-1] if said else result.returncode}")
+        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
+        # pip says first what is wrong, and last where its manual is.
+        said = next((line for line in lines if line.startswith("ERROR:")), lines[-1])
+        raise HubError(f"The check could not {purpose}: {said}")
 
 
 def _clean_environment() -> dict[str, str]:
