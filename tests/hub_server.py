@@ -41,6 +41,7 @@ class Commit:
     parent: str | None
     title: str
     files: dict[str, bytes]
+    description: str = ""
 
 
 @dataclass
@@ -336,6 +337,7 @@ class Handler(BaseHTTPRequestHandler):
                 else:
                     del files[value["path"]]
             made = repo.commit(header["value"]["summary"], files)
+            made.description = header["value"].get("description", "")
         if kind == "space" and "app.py" in files:
             if name in self.hub.spaces:
                 self.hub.spaces[name].stop()

@@ -131,6 +131,9 @@ class Runner:
                 f"WANDB_{name}_DIR": str(folder.parent / "wandb") for name in ("CACHE", "CONFIG", "DATA")
             },
             "WANDB_BASE_URL": wandb.url,
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_REPOSITORY": "ada/trashlens",
+            "GITHUB_RUN_ID": "42",
             "PIPENV_VERBOSITY": "-1",  # pipenv's note that it uses the active environment
         }
 
@@ -218,11 +221,12 @@ def test_what_is_trained_and_promoted_becomes_the_live_space(runner: Runner) -> 
     runner.run("deploy", "space", "Publish the models, if they changed", **space)
     runner.run("deploy", "space", "Publish the Space and see it answer", **space)
     again = runner.run("deploy", "space", "Publish the models, if they changed", **space)
-    assert again == "unchanged\n"
+    assert again.endswith("unchanged\n")
     for kind, name, path in (("model", "trash", "student"), ("space", "lens", "models/student")):
         repo = runner.hub.repos[kind, f"{USER}/{name}"]
         assert repo.files[f"{path}/bundle.json"] == trained
         assert len(repo.commits) == 2
+        assert repo.commits[1].description == "https://github.com/ada/trashlens/actions/runs/42"
 
     # The way back: from the live bundle to the run, its teacher and the list of photos.
     provenance = json.loads(trained)["provenance"]

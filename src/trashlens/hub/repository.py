@@ -1,5 +1,6 @@
 """A repository on the Hub: its head, one commit that makes it hold given files, and one that undoes it."""
 
+import os
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -192,6 +193,7 @@ class Repository:
                         self.name,
                         operations,
                         commit_message=message,
+                        commit_description=_name_run(),
                         repo_type=self.kind,
                         parent_commit=parent,
                     )
@@ -201,3 +203,10 @@ class Repository:
                     return None
                 raise
         return str(info.oid)
+
+
+def _name_run() -> str | None:
+    """Return the address of the GitHub run that this is a part of, if it is."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (os.environ.get(name) for name in names)
+    return f"{server}/{repository}/actions/runs/{run}" if run else None
