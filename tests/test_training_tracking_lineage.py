@@ -185,7 +185,8 @@ def test_the_lineage_is_listed_without_any_server(
     assert lines[1].startswith(f"├─ run {ids['teacher']} teacher (train, code ")
     assert lines[2].startswith(f"│  └─ teacher:run-{ids['teacher']} (model, sha256 ")
     (student,) = [line for line in lines if f"run {ids['student']} student (train" in line]
-    assert student.startswith("│     ") and student.endswith(f", with {lines[0].split(' ')[0]}")
+    assert student.startswith("│     ")
+    assert student.endswith(f", with {lines[0].split(' ')[0]}")
     for role in ROLES:
         (bundle,) = [line for line in lines if f" {role}-bundle:" in line]
         before = lines[lines.index(bundle) - 1]

@@ -45,6 +45,8 @@ class Tracker:
         """Where the run is to be found: id, project, and, once it is online, entity and url."""
         self.given: list[dict[str, Any]] = []
         """References to the versions that the run made, each with its `inputs`."""
+        self.asked: list[Callable[[Any], None]] = []
+        """What the server was asked to keep; of an online run, W&B keeps none of it on disk."""
 
     @property
     def run_id(self) -> str | None:
@@ -129,6 +131,7 @@ class Tracker:
 
     def _ask(self, action: Callable[[Any], None]) -> None:
         """Try something for which W&B may ask its server, while training waits."""
+        self.asked.append(action)
         self._try(lambda run: _bounded(lambda: action(run), CALL_TIMEOUT_SEC))
 
     def _try(self, action: Callable[[Any], None]) -> None:
@@ -164,6 +167,8 @@ def track(
         finally:
             if run is not None:
                 _finish(run, tracker, exit_code)
+                if not (run.offline or _recorded(run).tied_marker.exists()):
+                    _record_again(run, tracker, folder)
 
 
 def _bounded(action: Callable[[], None], timeout_sec: float) -> None:
@@ -205,29 +210,33 @@ def _start(folder: Path, run_id: str | None, options: Mapping[str, Any]) -> Any 
     first: Any = wanted or ("online" if _has_key() else "offline")
     for mode in [first, "offline"] if first == "online" else [first]:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            run = wandb.init(
-                project=os.environ.get("WANDB_PROJECT", PROJECT),
-                id=run_id,
-                resume="allow" if run_id else None,
-                dir=str(folder),
-                mode=mode,
-                settings=wandb.Settings(
-                    init_timeout=INIT_TIMEOUT_SEC,
-                    finish_timeout=FINISH_TIMEOUT_SEC,
-                    finish_timeout_raises=True,
-                    silent=True,
-                    console="off",
-                ),
-                **options,
-            )
-            for section in ("train", "val", "test"):
-                run.define_metric(f"{section}/*", step_metric="epoch")
-            _silence_own_log()
-            return run
+            return _init(folder, run_id, mode, options)
         except Exception as error:  # no answer, refused key, unwritable folder: try the next mode
             logger.warning("W&B did not start %s (%s).", mode, type(error).__name__)
     return None
+
+
+def _init(folder: Path, run_id: str | None, mode: Any, options: Mapping[str, Any]) -> Any:
+    folder.mkdir(parents=True, exist_ok=True)
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        id=run_id,
+        resume="allow" if run_id else None,
+        dir=str(folder),
+        mode=mode,
+        settings=wandb.Settings(
+            init_timeout=INIT_TIMEOUT_SEC,
+            finish_timeout=FINISH_TIMEOUT_SEC,
+            finish_timeout_raises=True,
+            silent=True,
+            console="off",
+        ),
+        **options,
+    )
+    for section in ("train", "val", "test"):
+        run.define_metric(f"{section}/*", step_metric="epoch")
+    _silence_own_log()
+    return run
 
 
 def _silence_own_log() -> None:
@@ -238,13 +247,10 @@ def _silence_own_log() -> None:
 
 def _finish(run: Any, tracker: Tracker, exit_code: int) -> None:
     """End the run; online, then tie it to what it used, and note for `trashlens sync` what is done."""
-    online = not run.offline
-    # Beside the folder of the run's files lies what W&B recorded.
-    recorded = RecordedRun(file=Path(run.dir).parent / f"run-{run.id}.wandb")
     try:
         run.finish(exit_code=exit_code)
-        if online:
-            _bounded(lambda: _tie(recorded, tracker), LINEAGE_TIMEOUT_SEC)
+        if not run.offline:
+            _bounded(lambda: _tie(_recorded(run), tracker), LINEAGE_TIMEOUT_SEC)
     except Exception as error:
         logger.warning(
             "W&B could not finish the run (%s: %s); `trashlens sync` completes it.",
@@ -260,6 +266,27 @@ def _tie(recorded: RecordedRun, tracker: Tracker) -> None:
     if not problems:
         recorded.uploaded_marker.touch()
         recorded.tied_marker.touch()
+
+
+def _recorded(run: Any) -> RecordedRun:
+    """Return what W&B recorded; it lies beside the folder of the run's files."""
+    return RecordedRun(file=Path(run.dir).parent / f"run-{run.id}.wandb")
+
+
+def _record_again(run: Any, tracker: Tracker, folder: Path) -> None:
+    """Continue a run, of which the server does not have all, offline with what only the server was told."""
+
+    def record() -> None:
+        wandb.teardown()  # its process still tries to send the run, and takes no other one of the same id
+        offline = _init(folder, run.id, "offline", {"name": run.name, "job_type": run.job_type})
+        for action in tracker.asked:
+            action(offline)
+        offline.finish()
+
+    try:
+        _bounded(record, CALL_TIMEOUT_SEC)
+    except Exception as error:
+        logger.warning("W&B could not keep the run's versions (%s).", type(error).__name__)
 
 
 def _address(run: Any) -> dict[str, Any]:
