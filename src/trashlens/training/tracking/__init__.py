@@ -3,7 +3,8 @@
 What is imported here needs no train package but wandb: `trashlens pull` passes through.
 """
 
-from trashlens.training.tracking.run import Tracker, track
+from trashlens.training.tracking.run import track
+from trashlens.training.tracking.tracker import Tracker
 from trashlens.training.tracking.versions import (
     Version,
     checkpoint_reference,
