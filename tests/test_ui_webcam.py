@@ -7,7 +7,9 @@ from trashlens.ui.webcam import WINDOW_S, Pace
 
 
 def frame(infer_ms: float, role: str = "student") -> Comparison:
-    prediction = Prediction(confidences={"glass": 0.75, "metal": 0.25}, infer_ms=infer_ms, bundle="0" * 12)
+    prediction = Prediction(
+        confidences={"glass": 0.75, "metal": 0.25}, infer_ms=infer_ms, bundle="0" * 12
+    )
     return Comparison(decode_ms=1.0, preprocess_ms=2.0, predictions={role: prediction})
 
 
