@@ -44,6 +44,7 @@ def study(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "precision": "no",
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(settings))
+    wandb.teardown()  # or the variable that leads to its process would come back below, without the process
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             patch.delenv(name)

@@ -231,10 +231,10 @@ def test_what_is_trained_and_promoted_becomes_the_live_space(runner: Runner) -> 
     # The way back: from the live bundle to the run, its teacher and the list of photos.
     provenance = json.loads(trained)["provenance"]
     run = runner.wandb.runs[f"{ENTITY}/trashlens/{provenance['run']['id']}"]
-    used = {used.collection.name: used for used in run.used}
-    assert set(used) == {"trashnet", "teacher"}
-    assert used["teacher"].run
-    assert used["trashnet"].metadata["manifest_sha256"] == provenance["data"]["manifest_sha256"]
+    used = {version.name.split("/")[-1]: version for version in run.used}
+    assert set(used) == {"trashnet:v0", "teacher:v0"}
+    assert used["teacher:v0"].run
+    assert used["trashnet:v0"].metadata["manifest_sha256"] == provenance["data"]["manifest_sha256"]
     assert runner.wandb.unknown == []
     assert runner.done == scripts("train", "runner") | scripts("deploy", "bundles", "space")
 

@@ -39,6 +39,7 @@ def fit(recipe: Recipe) -> Path:
         DataError: the photos cannot be prepared.
         TrainingError: the loss is not finite.
     """
+    recipe.output.mkdir(parents=True, exist_ok=True)  # fails now, not after the first epoch
     accelerator = make_accelerator(recipe)
     progress = read_progress(recipe, processes=accelerator.num_processes)
     if progress is None:
