@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from wandb_server import WandbServer
@@ -119,6 +120,25 @@ def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = {"split": "official", "seed": None, "short_side_px": 256, "manifest_sha256": "0" * 64}
     (folder / "data.json").write_text(json.dumps(record))
     return folder
+
+
+@pytest.fixture
+def recipe_file(processed: Path, tmp_path: Path) -> Path:
+    """A two-epoch recipe for a toy network (timm's `test_efficientnet`, 0.4 M parameters)."""
+    settings = {
+        "role": "baseline",
+        "output": str(tmp_path / "run"),
+        "network": {"name": "test_efficientnet", "weights": "none"},
+        "data": {"folder": str(processed.parent)},
+        "preprocess": {"size_px": 32},
+        "augment": {"size_px": 32},
+        "loader": {"batch_size": 8},
+        "schedule": {"epochs": 2, "learning_rate": 0.01},
+        "precision": "no",
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
 
 
 def huge_png(width: int, height: int) -> bytes:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 
@@ -24,25 +23,6 @@ from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.tracking import Tracker
 
 TIMEOUT_SEC = 120
-
-
-@pytest.fixture
-def recipe_file(processed: Path, tmp_path: Path) -> Path:
-    """A two-epoch recipe for a toy network (timm's `test_efficientnet`, 0.4 M parameters)."""
-    settings = {
-        "role": "baseline",
-        "output": str(tmp_path / "run"),
-        "network": {"name": "test_efficientnet", "weights": "none"},
-        "data": {"folder": str(processed.parent)},
-        "preprocess": {"size_px": 32},
-        "augment": {"size_px": 32},
-        "loader": {"batch_size": 8},
-        "schedule": {"epochs": 2, "learning_rate": 0.01},
-        "precision": "no",
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import wandb
-import yaml
 from accelerate.state import AcceleratorState
 from wandb_server import ENTITY, WandbServer
 
@@ -38,25 +37,6 @@ def no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     wandb.teardown()  # its process keeps the first server it was told of
-
-
-@pytest.fixture
-def recipe(processed: Path, tmp_path: Path) -> Path:
-    """A recipe of seconds for a toy network; it writes to `run`."""
-    settings = {
-        "role": "baseline",
-        "output": str(tmp_path / "run"),
-        "network": {"name": "test_efficientnet", "weights": "none"},
-        "data": {"folder": str(processed.parent)},
-        "preprocess": {"size_px": 32},
-        "augment": {"size_px": 32},
-        "loader": {"batch_size": 8},
-        "schedule": {"epochs": 2, "learning_rate": 0.01},
-        "precision": "no",
-    }
-    path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
 
 
 def version_of(folder: Path) -> Version:
@@ -161,14 +141,14 @@ def test_disabled_by_the_environment_records_nothing(
 
 
 def test_online_a_run_arrives_whole_and_is_tied_to_its_photos(
-    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with WandbServer() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(tracking, "FINISH_TIMEOUT_SEC", 60)
         monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 20)
-        assert main(["train", str(recipe)]) == 0
+        assert main(["train", str(recipe_file)]) == 0
         (run,) = server.runs.values()
         assert (len(run.history), run.exit_code, run.job_type) == (13, 0, "train")
         assert [version.name for version in run.used] == [f"{ENTITY}/trashlens/trashnet:v0"]
@@ -181,7 +161,7 @@ def test_online_a_run_arrives_whole_and_is_tied_to_its_photos(
 
 @pytest.mark.parametrize("end", [WandbServer.stop, WandbServer.hang])
 def test_a_server_that_ends_in_mid_run_costs_seconds_and_another_gets_it_all(
-    recipe: Path,
+    recipe_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -199,7 +179,7 @@ def test_a_server_that_ends_in_mid_run_costs_seconds_and_another_gets_it_all(
 
         threading.Thread(target=end_after_an_epoch, daemon=True).start()
         start = time.monotonic()
-        assert main(["train", str(recipe), "--schedule.epochs=8"]) == 0
+        assert main(["train", str(recipe_file), "--schedule.epochs=8"]) == 0
         assert time.monotonic() - start < 60
     assert read_record(output)["complete"]
     assert read_record(output)["test"]["photos"] == 18
@@ -220,9 +200,9 @@ def test_a_server_that_ends_in_mid_run_costs_seconds_and_another_gets_it_all(
         assert len(tables) == 1
 
 
-def test_interrupted_a_run_ends_at_once_with_all_it_has(recipe: Path, tmp_path: Path) -> None:
+def test_interrupted_a_run_ends_at_once_with_all_it_has(recipe_file: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
-    command = [sys.executable, "-m", "trashlens", "train", str(recipe), "--schedule.epochs=500"]
+    command = [sys.executable, "-m", "trashlens", "train", str(recipe_file), "--schedule.epochs=500"]
     process = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -240,10 +220,12 @@ def test_interrupted_a_run_ends_at_once_with_all_it_has(recipe: Path, tmp_path: 
     (run,) = find_runs([tmp_path])
     assert run.exit_code == 1
     assert run.summary["epoch"] == len([row for row in run.history if "val/accuracy" in row])
-    assert main(["train", str(recipe), "--schedule.epochs=500", "--seed=9"]) == 2  # the state is kept
+    assert (
+        main(["train", str(recipe_file), "--schedule.epochs=500", "--seed=9"]) == 2
+    )  # the state is kept
 
 
-def test_a_full_disk_under_wandb_alone_does_not_stop_training(recipe: Path, tmp_path: Path) -> None:
+def test_a_full_disk_under_wandb_alone_does_not_stop_training(recipe_file: Path, tmp_path: Path) -> None:
     small, output = tmp_path / "small", tmp_path / "run"
     small.mkdir()
     output.mkdir()
@@ -253,7 +235,7 @@ def test_a_full_disk_under_wandb_alone_does_not_stop_training(recipe: Path, tmp_
     try:
         (output / "wandb").symlink_to(small)
         result = subprocess.run(
-            [sys.executable, "-m", "trashlens", "train", str(recipe), "--schedule.epochs=4"],
+            [sys.executable, "-m", "trashlens", "train", str(recipe_file), "--schedule.epochs=4"],
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SEC,
@@ -268,14 +250,16 @@ def test_a_full_disk_under_wandb_alone_does_not_stop_training(recipe: Path, tmp_
     assert read_record(output)["test"]["photos"] == 18
 
 
-def test_a_disk_too_small_for_the_state_leaves_a_whole_checkpoint(recipe: Path, tmp_path: Path) -> None:
+def test_a_disk_too_small_for_the_state_leaves_a_whole_checkpoint(
+    recipe_file: Path, tmp_path: Path
+) -> None:
     # No file over 600 kB: enough for the network's weights, too little for the optimiser's state.
     limited = (
         "import resource, sys; from trashlens.__main__ import main; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000)); sys.exit(main(sys.argv[1:]))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", limited, "train", str(recipe)],
+        [sys.executable, "-c", limited, "train", str(recipe_file)],
         capture_output=True,
         text=True,
         timeout=TIMEOUT_SEC,
@@ -284,26 +268,26 @@ def test_a_disk_too_small_for_the_state_leaves_a_whole_checkpoint(recipe: Path, 
     said = result.stderr.splitlines()[-1]
     assert said.startswith("trashlens train: The state after epoch 1 could not be written")
     assert read_checkpoint(tmp_path / "run").record["epoch"] == 1
-    assert main(["train", str(recipe)]) == 0  # with room, it goes on
+    assert main(["train", str(recipe_file)]) == 0  # with room, it goes on
 
 
 def test_a_folder_that_wandb_cannot_write_costs_a_sentence(
-    recipe: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    recipe_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "wandb").touch()
-    assert main(["train", str(recipe)]) == 0
+    assert main(["train", str(recipe_file)]) == 0
     assert "W&B did not start offline" in caplog.text
     assert read_record(tmp_path / "run")["run"] is None
 
 
 def test_without_test_photos_a_run_says_so(
-    recipe: Path, processed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    recipe_file: Path, processed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "data" / "processed"
     folder.mkdir(parents=True)
     for name in ("train", "val", "data.json"):
         (folder / name).symlink_to(processed / name)
-    assert main(["train", str(recipe), f"--data.folder={tmp_path / 'data'}"]) == 0
+    assert main(["train", str(recipe_file), f"--data.folder={tmp_path / 'data'}"]) == 0
     assert "There are no prepared test photos: the run has no test numbers." in caplog.text
     assert "test" not in read_record(tmp_path / "run")

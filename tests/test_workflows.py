@@ -94,7 +94,8 @@ def test_every_job_states_its_rights_and_a_time_limit() -> None:
             assert job["permissions"] == {"contents": "read"}, (path, name)
             assert "uses" in job or job["timeout-minutes"] <= 360, (path, name)
             secrets = re.findall(r"secrets\.(\w+)", yaml.safe_dump(job))
-            assert not secrets or "environment" in job, (path, name)
+            assert not secrets or "environment" in job or "uses" in job, (path, name)
+            assert "secrets." not in yaml.safe_dump(job.get("env", {})), "a secret that every step sees"
 
 
 def test_the_job_that_reads_wandb_never_sees_the_token_of_the_hub() -> None:
@@ -109,6 +110,9 @@ def test_a_push_to_main_is_deployed_only_after_a_green_check() -> None:
     assert deploy["if"].startswith("github.event_name == 'push' && ")
     assert deploy["uses"] == "$/.github/workflows/deploy.yml"
     called = read(GITHUB / "workflows" / "deploy.yml")
+    # GitHub fills a called job's secrets from its environment only where the caller names them.
+    declared = called[True]["workflow_call"]["secrets"]
+    assert deploy["secrets"] == {name: f"${{{{ secrets.{name} }}}}" for name in declared}
     assert set(called[True]) == {"workflow_call", "workflow_dispatch", "repository_dispatch"}
     assert called["concurrency"] == {"group": "deploy", "cancel-in-progress": False}
 
@@ -138,13 +142,14 @@ class Runner:
         }
 
     def run(self, workflow: str, job: str, step: str, **variables: str) -> str:
-        """Run the step's script with what its job lets it see; return what it says.
+        """Run the step's script; return what it says.
 
-        `variables` are the job's `env`, as GitHub would have filled it in.
+        Of `variables`, the values that GitHub would fill in, it gets those that its job or it names in `env`.
         """
         described = read(GITHUB / "workflows" / f"{workflow}.yml")["jobs"][job]
-        assert set(variables) <= set(described["env"]), (job, described["env"])
-        (script,) = [one["run"] for one in described["steps"] if one.get("name") == step]
+        (found,) = [one for one in described["steps"] if one.get("name") == step]
+        script, seen = found["run"], {*described["env"], *found.get("env", {})}
+        variables = {name: value for name, value in variables.items() if name in seen}
         result = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
             cwd=self.folder,
@@ -202,17 +207,20 @@ def test_what_is_trained_and_promoted_becomes_the_live_space(runner: Runner) -> 
     runner.run(*train, "Fetch the teacher", **key, **project)
     runner.run(*train, "Train", RECIPE="student", **key, **project)
     runner.run(*train, "Export the bundle", RECIPE="student", **key, **project)
-    runner.run(*train, "Measure it and leave it in W&B", **key, **project)
+    runner.run(*train, "Measure it and leave it in W&B", RECIPE="student", **key, **project)
     trained = (runner.folder / "models" / "student" / "bundle.json").read_bytes()
+
+    bundles = ("deploy", "bundles")
+    production = {**key, "PROJECT": f"{ENTITY}/trashlens"}
+    assert "What is in place stays." in runner.run(*bundles, "Fetch what is in production", **production)
 
     # A person takes the candidate into production; the next runner has not got it.
     candidate = f"{ENTITY}/trashlens/student-bundle:candidate"
     artifact = runner.wandb.artifact(candidate)
     assert artifact
+    assert not runner.wandb.artifact(f"{ENTITY}/trashlens/teacher-bundle:candidate")
     artifact.collection.aliases["production"] = artifact
     shutil.rmtree(runner.folder / "models" / "student")
-    bundles = ("deploy", "bundles")
-    production = {**key, "PROJECT": f"{ENTITY}/trashlens"}
     runner.run(*bundles, "Fetch what is in production", **production)
     assert (runner.folder / "models" / "student" / "bundle.json").read_bytes() == trained
     runner.run(*bundles, "Fetch the bundle that was asked for", **production, BUNDLE=candidate)

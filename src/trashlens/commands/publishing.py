@@ -15,7 +15,7 @@ def pull_command(argv: Sequence[str]) -> int:
     """Fetch bundles, or a checkpoint, from W&B, verify them and put them in place."""
     from trashlens.training.tracking.checkpoints import pull_checkpoint
     from trashlens.training.tracking.registry import pull_bundles
-    from trashlens.training.tracking.remote import Reference
+    from trashlens.training.tracking.remote import MissingError, Reference
 
     parser = ArgumentParser(prog="trashlens pull", description=pull_command.__doc__)
     parser.add_argument(
@@ -26,13 +26,23 @@ def pull_command(argv: Sequence[str]) -> int:
     )
     add_models(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for a checkpoint")
+    parser.add_argument(
+        "--if-any", action="store_true", help="where W&B has none, leave what is in place, and agree"
+    )
     options = parser.parse_args(argv)
     wanted = Reference.parse(options.reference)
     if wanted.is_checkpoint:
         (role,) = wanted.roles
         print(f"{options.runs / role} <- {pull_checkpoint(wanted, options.runs)}")
         return 0
-    for role, version in pull_bundles(wanted, options.models).items():
+    try:
+        pulled = pull_bundles(wanted, options.models)
+    except MissingError as error:
+        if not options.if_any:
+            raise
+        print(f"{error} What is in place stays.")
+        return 0
+    for role, version in pulled.items():
         print(f"{role} <- {version}" if version else f"{role}: no such bundle; the one in place stays.")
     return 0
 

@@ -64,6 +64,7 @@ def export_command(argv: Sequence[str]) -> int:
 
 def evaluate_command(argv: Sequence[str]) -> int:
     """Measure the bundles on TrashNet's original test photos, or on a folder of your own."""
+    from trashlens.bundle import ROLES
     from trashlens.scoreboard import format_table
     from trashlens.training.data import LABELS, DataConfig, read_originals
     from trashlens.training.report import evaluate_bundles, labelled_photos
@@ -71,10 +72,16 @@ def evaluate_command(argv: Sequence[str]) -> int:
     parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
     add_models(parser)
     parser.add_argument("--photos", type=Path, help="measure on <class>/<photo> in this folder instead")
-    parser.add_argument("--write", action="store_true", help="keep the numbers in each bundle.json")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="keep the numbers in each bundle.json, and record them in W&B",
+    )
+    parser.add_argument("--only", choices=ROLES, help="keep and record this role's numbers alone")
     parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px"})
     given = parser.parse_args(argv).as_dict()
     models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
+    only = given.pop("only")
     photos: Sequence[tuple[bytes | Path, str]]
     if folder is not None and write:
         raise RecipeError(
@@ -85,6 +92,7 @@ def evaluate_command(argv: Sequence[str]) -> int:
     else:
         photos, name = labelled_photos(folder, LABELS), folder.name
     runs = Path("runs/evaluate") if write else None
-    measured = evaluate_bundles(models, photos, name=name, write=write, runs=runs)
+    roles = (only,) if only else ROLES
+    measured = evaluate_bundles(models, photos, name=name, write=write, runs=runs, roles=roles)
     print(format_table(measured, name=name))
     return 0

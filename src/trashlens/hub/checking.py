@@ -17,7 +17,7 @@ from PIL import Image
 
 from trashlens.errors import HubError, first_line
 
-__all__ = ["check_answer", "check_staged", "run_app"]
+__all__ = ["check_answer", "check_staged", "find_fault", "run_app"]
 
 SPACE_PACKAGES = ("uvicorn>=0.14.0", "websockets>=10.4", "spaces")
 """What the Hub adds to a Space's requirements, beside gradio with two extras, by its build logs of 2026. It
@@ -103,23 +103,29 @@ def check_answer(url: str, *, bundles: Mapping[str, str], token: str | None = No
         HubError: there is no answer, it makes no sense, or other bundles gave it.
     """
     try:
-        results = _ask(url, token)["results"]
-    except Exception as error:  # no connection, no such endpoint, an error of the app: no answer
+        fault = find_fault(_ask(url, token), bundles)
+    except Exception as error:  # no connection, no such endpoint, an error of the app, another shape
         raise HubError(
             f"the page did not answer a photo ({type(error).__name__}: {first_line(error)})"
         ) from error
+    if fault:
+        raise HubError(fault)
+
+
+def find_fault(answer: Any, bundles: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the page's answer, or None; an answer of another shape raises anything."""
+    results = answer["results"]
     if results.keys() != bundles.keys():
-        raise HubError(f"the page answered for {', '.join(results) or 'no network'}")
+        return f"the page answered for {', '.join(results) or 'no network'}"
     for role, result in results.items():
         confidences = result["confidences"]
-        if abs(sum(confidences.values()) - 1) > 1e-6 or result["label"] != max(
-            confidences, key=confidences.get
-        ):
-            raise HubError(f"the {role}'s answer is no distribution over classes")
+        # Not `> 1e-6`, which a sum that is no number would pass.
+        is_distribution = abs(sum(confidences.values()) - 1) <= 1e-6
+        if not is_distribution or result["label"] != max(confidences, key=confidences.get):
+            return f"the {role}'s answer is no distribution over classes"
         if result["bundle"] != bundles[role]:
-            raise HubError(
-                f"the {role} answers from the bundle {result['bundle']} instead of {bundles[role]}"
-            )
+            return f"the {role} answers from the bundle {result['bundle']} instead of {bundles[role]}"
+    return None
 
 
 def _ask(url: str, token: str | None) -> Any:

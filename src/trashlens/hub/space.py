@@ -102,6 +102,8 @@ def deploy(
 ) -> Outcome:
     """Make the Space hold exactly these files, and wait until it answers from the bundles with these short ids.
 
+    Ctrl-C takes the files back too.
+
     Raises:
         HubError: the Hub refuses, or the Space does not come to answer and has its earlier files back.
     """
@@ -109,8 +111,12 @@ def deploy(
     try:
         _await_running(repository, str(outcome.commit), config)
         _await_answer(repository, bundles, config)
-    except HubError as error:
-        raise HubError(_take_back(repository, outcome, reason=str(error))) from error
+    except Exception as error:  # whatever it is, nobody has seen this version answer
+        reason = str(error) if isinstance(error, HubError) else f"{type(error).__name__}: {error}"
+        raise HubError(_take_back(repository, outcome, reason=reason)) from error
+    except KeyboardInterrupt:
+        logger.warning("%s", _take_back(repository, outcome, reason="the wait was interrupted"))
+        raise
     return outcome
 
 

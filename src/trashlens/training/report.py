@@ -1,7 +1,7 @@
 """Measure the bundles on photos through the calls that serve."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from trashlens.bundle import Bundle, load_bundles
+from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.classifier import Classifier, Comparison, compare
 from trashlens.errors import DataError
 from trashlens.image import list_labelled
@@ -28,12 +28,13 @@ def evaluate_bundles(
     name: str = "test",
     write: bool = False,
     runs: Path | None = None,
+    roles: Collection[str] = ROLES,
 ) -> dict[str, Bundle]:
     """Return the bundles with `metrics[name]` and `metrics["latency"]` measured on photos and their classes.
 
     Every photo is one request to all three networks in turn, so their times are interleaved. With `write`
     the numbers are kept in each bundle.json; with `runs` the bundles and what they answer are recorded in W&B,
-    as a run whose files lie there.
+    as a run whose files lie there. `roles` are those of which a new version is kept and recorded.
 
     Raises:
         BundleError: a bundle is missing or damaged.
@@ -51,7 +52,7 @@ def evaluate_bundles(
             "latency": _latency(comparisons, role),
         }
         measured[role] = dataclasses.replace(bundle, metrics={**bundle.metrics, **metrics})
-        if write:
+        if write and role in roles:
             measured[role].write(models / role)
     if runs is not None:
         drawings = {
@@ -59,7 +60,9 @@ def evaluate_bundles(
             "confusion": draw_confusion(measured, name=name),
         }
         pictured = [photo for photo, _ in photos]
-        record_evaluation(measured, models, pictured, answers, drawings, name=name, folder=runs)
+        record_evaluation(
+            measured, models, pictured, answers, drawings, name=name, folder=runs, roles=roles
+        )
     return measured
 
 

@@ -37,12 +37,12 @@ def render_origins(classifiers: Mapping[str, Classifier]) -> str:
 
 
 def _describe_lesson(provenance: Mapping[str, Any]) -> str:
-    recipe = provenance.get("recipe")
-    if not recipe:
+    history = provenance.get("history")
+    if not history:
         return UNKNOWN
     teacher = (provenance.get("inputs") or {}).get("teacher")
     signal = "labels" if not teacher else f"labels and the teacher <code>{escape(teacher[:12])}</code>"
-    return f"{signal}, {len(provenance['history'])} epochs, the best one kept ({provenance['epoch']})"
+    return f"{signal}, {len(history)} epochs, the best one kept ({provenance.get('epoch')})"
 
 
 def _describe_data(provenance: Mapping[str, Any]) -> str:
@@ -69,7 +69,8 @@ def _describe_code(provenance: Mapping[str, Any]) -> str:
     if not environment:
         return UNKNOWN
     commit = (environment.get("commit") or "unknown")[:12]
-    return f"commit <code>{escape(commit)}</code>, torch {escape(environment['torch'])}"
+    torch = environment.get("torch")
+    return f"commit <code>{escape(commit)}</code>" + (f", torch {escape(torch)}" if torch else "")
 
 
 def _describe_test(bundle: Bundle) -> str:

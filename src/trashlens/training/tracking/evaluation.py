@@ -1,6 +1,6 @@
 """Record a measurement of the three bundles as a W&B run of its own, which gives the bundles' versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ def record_evaluation(
     *,
     name: str,
     folder: Path,
+    roles: Collection[str],
 ) -> None:
     """Record the bundles below `models`, measured on the split `name`, as a run whose files lie in `folder`.
 
-    `answers` are, by role, the true classes [N] and the probabilities [N, classes] for the N photos.
+    It gives a version of the bundles of `roles`; the others are there to be compared with. `answers` are, by role, the true classes [N] and the probabilities [N, classes] for the N photos.
     """
     config = {
         "split": name,
@@ -44,7 +45,8 @@ def record_evaluation(
         tracker.log_rows("comparison", [_row(bundle, name) for bundle in bundles.values()], step=0)
         for role, bundle in bundles.items():
             tracker.summarise_score(role, bundle.metrics[name])
-            tracker.give(bundle_version(bundle, models / role))
+            if role in roles:
+                tracker.give(bundle_version(bundle, models / role))
 
 
 def _row(bundle: Bundle, name: str) -> dict[str, Any]:

@@ -9,10 +9,11 @@ tracking off and is said once. What did not arrive lies on disk, where `trashlen
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import wandb
 
 from trashlens.training.tracking.lineage import add_lineage
@@ -25,6 +26,7 @@ PROJECT = "trashlens"
 INIT_TIMEOUT_SEC = 20
 FINISH_TIMEOUT_SEC = 30
 LINEAGE_TIMEOUT_SEC = 60
+GRACE_SEC = 5
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +51,8 @@ def track(
             exit_code = 0
         finally:
             if run is not None:
-                _finish(run, tracker, exit_code)
-                if not (run.offline or _recorded(run).tied_marker.exists()):
+                arrived = _finish(run, tracker, exit_code)
+                if not (arrived or run.offline):
                     _record_again(run, tracker, folder)
 
 
@@ -105,30 +107,55 @@ def _init(folder: Path, run_id: str | None, mode: Any, options: Mapping[str, Any
 
 def _silence_own_log() -> None:
     """Let W&B's debug log fail in silence: on a full disk, each of its lines would print a traceback."""
+    logging.getLogger("opentelemetry").setLevel(
+        logging.CRITICAL
+    )  # W&B's telemetry, which is ended twice
     for handler in logging.getLogger("wandb").handlers:
         handler.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
 
 
-def _finish(run: Any, tracker: Tracker, exit_code: int) -> None:
-    """End the run; online, then tie it to what it used, and note for `trashlens sync` what is done."""
+def _finish(run: Any, tracker: Tracker, exit_code: int) -> bool:
+    """End the run; say whether the server has all of it. What it lacks, `trashlens sync` completes."""
     try:
-        run.finish(exit_code=exit_code)
-        if not run.offline:
-            bounded(lambda: _tie(_recorded(run), tracker), LINEAGE_TIMEOUT_SEC)
+        # W&B's own limit does not hold in every case.
+        bounded(lambda: run.finish(exit_code=exit_code), FINISH_TIMEOUT_SEC + GRACE_SEC)
     except Exception as error:
         logger.warning(
             "W&B could not finish the run (%s: %s); `trashlens sync` completes it.",
             type(error).__name__,
             error,
         )
+        _end_service()
+        return False
+    if run.offline or tracker.gave_up:
+        return False
+    try:
+        bounded(lambda: _tie(_recorded(run), tracker), LINEAGE_TIMEOUT_SEC)
+    except Exception as error:
+        logger.warning(
+            "W&B has the run, but not what it used (%s); `trashlens sync` adds it.", type(error).__name__
+        )
+        _end_service()
+    return True
+
+
+def _end_service() -> None:
+    """Kill W&B's own process, which still tries: this one would wait for it, at its exit too."""
+    for child in psutil.Process().children():
+        if child.name().startswith("wandb-core"):
+            child.kill()
+    with suppress(Exception, SystemExit):  # with which W&B answers that its process was killed
+        bounded(wandb.teardown, GRACE_SEC)
+    os.environ.pop("WANDB_SERVICE", None)  # leads there
 
 
 def _tie(recorded: RecordedRun, tracker: Tracker) -> None:
+    """Tie the run to what it used, and note for `trashlens sync` what is done."""
+    recorded.uploaded_marker.touch()
     problems = add_lineage(wandb.Api(), tracker.address or {}, tracker.given)
     for problem in problems:
         logger.warning("%s", problem)
     if not problems:
-        recorded.uploaded_marker.touch()
         recorded.tied_marker.touch()
 
 
@@ -141,7 +168,6 @@ def _record_again(run: Any, tracker: Tracker, folder: Path) -> None:
     """Continue a run, of which the server does not have all, offline with what only the server was told."""
 
     def record() -> None:
-        wandb.teardown()  # its process still tries to send the run, and takes no other one of the same id
         offline = _init(folder, run.id, "offline", {"name": run.name, "job_type": run.job_type})
         for action in tracker.asked:
             action(offline)

@@ -39,6 +39,11 @@ class Tracker:
         """W&B's id of the run, by which it can be continued."""
         return self.address["id"] if self.address is not None else None
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether W&B failed on the way, so that it lacks what came after."""
+        return self.address is not None and self._run is None
+
     def log(self, values: Mapping[str, Any], *, step: int) -> None:
         """Record metrics, tables and pictures at an optimiser step."""
         self._try(lambda run: run.log(dict(values), step=step))
