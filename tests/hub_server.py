@@ -103,6 +103,8 @@ class Hub:
         self.broken_starts = 0
         self.on_runtime: Callable[[], object] | None = None
         self.asleep = False
+        self.names_commit = True
+        """Whether a Space's runtime says which commit runs."""
         self.url = ""
         self.lock = threading.Lock()
 
@@ -392,7 +394,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({"stage": "NO_APP_FILE"})
         else:
             stage = "SLEEPING" if self.hub.asleep else process.stage
-            self.answer({"stage": stage, "sha": process.commit})
+            self.answer({"stage": stage} | ({"sha": process.commit} if self.hub.names_commit else {}))
 
     def restart(self, name: str) -> None:
         self.authorise()

@@ -16,8 +16,9 @@ from packaging.requirements import Requirement
 from trashlens.__main__ import main
 from trashlens.bundle import ROLES, load_bundles
 from trashlens.errors import HubError
+from trashlens.hub import space as space_module
 from trashlens.hub.changes import Files
-from trashlens.hub.checking import check_answer, run_app
+from trashlens.hub.checking import check_answer, find_fault, run_app
 from trashlens.hub.checkout import Checkout
 from trashlens.hub.client import connect
 from trashlens.hub.repository import Outcome, Repository
@@ -171,6 +172,74 @@ def test_a_hub_that_cannot_say_how_the_space_is_costs_no_rollback(
     outcome = deploy_files(list_files(staged), short_ids(toy_models))
     assert hub.faults[0].times == 0
     assert hub.repos["space", SPACE].commits[-1].oid == outcome.commit
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError("not\nforeseen")])
+def test_whatever_stops_the_wait_takes_the_deployment_back(
+    hub: Hub,
+    staged: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    stop: type[BaseException] | BaseException,
+) -> None:
+    repo = hub.add("space", SPACE, contents(list_files(staged)))
+    good = dict(repo.files)
+
+    def break_off(_: float) -> None:
+        raise stop
+
+    monkeypatch.setattr(time, "sleep", break_off)  # as Ctrl-C between two looks would
+    is_user = stop is KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt if is_user else HubError) as raised:
+        deploy_files(break_app(staged), {})
+    assert len(repo.commits) == 3
+    assert repo.files == good
+    reason = "the wait was interrupted" if is_user else "ValueError: not"
+    assert f"{reason}. The files of" in (caplog.text if is_user else str(raised.value))
+
+
+def test_a_hub_that_does_not_name_the_running_commit_costs_no_rollback(
+    hub: Hub, staged: Path, toy_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space_module, "GRACE_S", 1.0)
+    hub.names_commit = False
+    outcome = deploy_files(list_files(staged), short_ids(toy_models))
+    assert hub.repos["space", SPACE].commits[-1].oid == outcome.commit
+
+
+ODD_APP = """
+import gradio, json
+def classify(photo):
+    return json.loads(open("answer.json").read())
+gradio.Interface(classify, gradio.Image(type="filepath"), "json", api_name="classify").launch()
+"""
+
+
+def test_an_answer_of_another_shape_is_a_wrong_answer(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(ODD_APP)
+    right = {"label": "glass", "confidences": {"glass": 0.75, "trash": 0.25}, "bundle": "0" * 12}
+    wrong = [
+        [right],
+        {"results": [right]},
+        {"results": {"student": [right]}},
+        {"results": {"student": {**right, "confidences": {"glass": float("nan"), "trash": 0.25}}}},
+        {"results": {"student": {**right, "confidences": {"glass": 0.75, "trash": 0.75}}}},
+        *({"results": {"student": {k: v for k, v in right.items() if k != key}}} for key in right),
+    ]
+    bundles = {"student": "0" * 12}
+    with run_app(tmp_path, python=Path(sys.executable), scratch=tmp_path) as url:
+        for answer in wrong:
+            (tmp_path / "answer.json").write_text(json.dumps(answer))
+            with pytest.raises(HubError):
+                check_answer(url, bundles=bundles)
+        (tmp_path / "answer.json").write_text(json.dumps({"results": {"student": right}}))
+        check_answer(url, bundles=bundles)
+
+
+def test_what_is_no_number_is_no_confidence() -> None:
+    result = {"label": "glass", "confidences": {"glass": float("nan"), "trash": 0.25}, "bundle": "0"}
+    answer = {"results": {"student": result}}
+    assert find_fault(answer, {"student": "0"}) == "the student's answer is no distribution over classes"
 
 
 APP = """

@@ -11,7 +11,7 @@ from pathlib import Path
 from huggingface_hub import SpaceStage
 
 from trashlens.bundle import load_bundles
-from trashlens.errors import HubError
+from trashlens.errors import HubError, first_line
 from trashlens.hub.changes import Files
 from trashlens.hub.checking import check_answer, check_staged
 from trashlens.hub.checkout import Checkout
@@ -112,7 +112,9 @@ def deploy(
         _await_running(repository, str(outcome.commit), config)
         _await_answer(repository, bundles, config)
     except Exception as error:  # whatever it is, nobody has seen this version answer
-        reason = str(error) if isinstance(error, HubError) else f"{type(error).__name__}: {error}"
+        reason = (
+            str(error) if isinstance(error, HubError) else f"{type(error).__name__}: {first_line(error)}"
+        )
         raise HubError(_take_back(repository, outcome, reason=reason)) from error
     except KeyboardInterrupt:
         logger.warning("%s", _take_back(repository, outcome, reason="the wait was interrupted"))
@@ -164,22 +166,25 @@ def _await_answer(repository: Repository, bundles: Mapping[str, str], config: De
 
 
 def _read_stage(repository: Repository, commit: str, *, waited_s: float) -> str:
-    """Return the stage of the Space, `RUNNING` only if it runs that commit.
+    """Return the stage of the Space, `RUNNING` only if it runs that commit, as far as the Hub says which.
 
     Raises:
         HubError: it is in a stage from which it does not come back.
     """
     try:
         with explain(f"read the state of {repository.name}"):
-            runtime = retry(lambda: repository.api.get_space_runtime(repository.name))
+            runtime = retry(lambda: repository.api.get_space_runtime(repository.name)).raw
+            stage, sha = str(runtime["stage"]), runtime.get("sha")
     except HubError as error:  # that the Hub cannot say does not mean that the Space fails
         logger.info("%s", error)
         return "not reported"
-    stage, sha = str(runtime.raw["stage"]), runtime.raw.get("sha")
-    if stage in FAILED and (sha == commit or waited_s >= GRACE_S):
-        said = runtime.raw.get("errorMessage")
+    is_late = waited_s >= GRACE_S
+    if stage in FAILED and (sha == commit or is_late):
+        said = str(runtime.get("errorMessage") or "").strip()
         raise HubError(f"it is in stage {stage}" + (f" ({said.splitlines()[0]})" if said else ""))
-    return stage if sha == commit or stage != "RUNNING" else "on an earlier commit"
+    # The Hub does not promise to name the commit; without it, what the page answers must tell.
+    is_ours = sha == commit or (sha is None and is_late)
+    return stage if is_ours or stage != "RUNNING" else "not known to run this commit"
 
 
 def _take_back(repository: Repository, outcome: Outcome, *, reason: str) -> str:
