@@ -113,6 +113,12 @@ def test_a_student_comes_with_its_teacher(
         ("rm -rf .git", ["baseline"], "is not a git repository"),
         ("git remote set-url origin https://ada:hunter2@example.org/x", ["baseline"], "has credentials"),
         ("git remote remove origin", ["baseline"], "is not pushed"),
+        ("printf 'role: student\noutput: x' > odd.yaml", ["odd.yaml"], "recipe names its teacher"),
+        (
+            "printf 'role: student\noutput: x\nobjective: {distill: null}' > odd.yaml",
+            ["odd.yaml"],
+            "recipe names its teacher",
+        ),
     ],
 )
 def test_what_a_job_could_not_do_is_refused_before_it_costs(

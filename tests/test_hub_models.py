@@ -20,7 +20,9 @@ from trashlens.__main__ import main
 from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.errors import BundleError, HubError
 from trashlens.hub.card import write_card
+from trashlens.hub.client import connect
 from trashlens.hub.models import publish_models, version_of
+from trashlens.hub.repository import Repository
 from trashlens.scoreboard import format_table
 
 # huggingface_hub 2.4 hands file contents to its HTTP client in a way that this one calls outdated.
@@ -144,6 +146,31 @@ def test_a_busy_hub_is_asked_again(
     assert len(hub.repos["model", REPO].commits) == 2
     assert hub.faults[0].times == 0
     assert [wait for wait in waits if wait >= 7]
+
+
+LIMIT = {"RateLimit": '"api";r=0;t=55', "RateLimit-Policy": '"fixed window";"api";q=500;w=300'}
+LEFT = {"RateLimit": '"api";r=499;t=200'}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "wait_s"),
+    [
+        (429, LIMIT, 56),
+        (429, {**LIMIT, "Retry-After": "7"}, 56),
+        (429, {"Retry-After": "7"}, 7),
+        (429, {"RateLimit": '"api";r=0;t=900'}, 301),
+        (429, {"RateLimit": "garbled"}, 1),
+        (503, LEFT, 1),
+        (503, {**LEFT, "Retry-After": "7"}, 7),
+    ],
+)
+def test_the_hub_says_how_long_to_wait(
+    hub: Hub, waits: list[float], status: int, headers: dict[str, str], wait_s: float
+) -> None:
+    hub.add("model", REPO)
+    hub.faults.append(Fault(f"GET /api/models/{REPO}", status=status, headers=headers))
+    assert Repository(api=connect(), name=REPO, kind="model").read()
+    assert waits == [wait_s]
 
 
 def test_a_commit_whose_answer_got_lost_is_not_made_twice(

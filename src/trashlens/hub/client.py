@@ -11,14 +11,15 @@ from typing import TypeVar
 from httpx2 import TransportError
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import parse_ratelimit_headers
 
 from trashlens.errors import HubError, TrashlensError, first_line
 
 __all__ = ["connect", "explain", "retry"]
 
 TRIES = 4
-MAX_WAIT_S = 300.0
-"""The Hub counts requests in windows of five minutes."""
+MAX_WAIT_S = 301.0
+"""The Hub counts requests in windows of five minutes; a second more, since it rounds what is left."""
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 """Answers after which the same request may succeed."""
 
@@ -69,7 +70,12 @@ def _ask_for_patience(error: Exception) -> float:
     """Return how long the Hub asked to wait, seconds; 0 where it did not say."""
     if not isinstance(error, HfHubHTTPError):
         return 0.0
-    asked = error.response.headers.get("Retry-After", "")
+    headers = error.response.headers
+    # Other answers name the limit too, with requests left.
+    limit = parse_ratelimit_headers(headers) if error.response.status_code == 429 else None
+    if limit:
+        return min(limit.reset_in_seconds + 1.0, MAX_WAIT_S)
+    asked = headers.get("Retry-After", "")
     return min(float(asked), MAX_WAIT_S) if asked.isdigit() else 0.0
 
 

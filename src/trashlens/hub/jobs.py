@@ -127,7 +127,12 @@ def _find_teacher(record: dict[str, Any], checkout: Checkout) -> str:
     """Return the shipped recipe that trains a student's teacher; for other roles the empty string."""
     if record["role"] != "student":
         return ""
-    folder = Path(record["objective"]["distill"]["teacher"])
+    try:
+        folder = Path(record["objective"]["distill"]["teacher"])
+    except (KeyError, TypeError) as error:
+        raise RecipeError(
+            "A student's recipe names its teacher, objective.distill.teacher; this one does not."
+        ) from error
     name, teacher = _read_recipe(folder.name, checkout)
     if Path(teacher["output"]) != folder:
         raise RecipeError(
