@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+import subprocess
 import time
 import traceback
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from trashlens.__main__ import main
 from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.errors import BundleError, HubError
 from trashlens.hub.card import write_card
+from trashlens.hub.checkout import find_source
 from trashlens.hub.client import connect
 from trashlens.hub.models import publish_models, version_of
 from trashlens.hub.repository import Repository
@@ -292,6 +294,33 @@ def test_a_checkpoint_goes_along_if_it_is_the_bundles_own(
     }
 
 
+SYNCED = {"id": "0mzhyl13", "project": "trashlens", "entity": "ada", "url": "https://wandb.ai/ada/x"}
+WEIGHTS = hashlib.sha256(b"weights of student").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("known", "changed", "goes_along"),
+    [
+        ({"checkpoint_sha256": WEIGHTS}, {"run": SYNCED}, True),
+        ({"checkpoint_sha256": "0" * 64}, {}, False),
+        ({}, {"run": SYNCED}, True),
+        ({}, {"run": {**SYNCED, "id": "another"}}, False),
+        ({}, {"inputs": {"weights": "others"}}, False),
+    ],
+)
+def test_a_checkpoint_stays_its_bundles_own_when_its_run_is_synced(
+    models: Path, tmp_path: Path, known: dict[str, str], changed: dict[str, object], goes_along: bool
+) -> None:
+    traces = {"recipe": {}, "epoch": 3, "run": {**SYNCED, "entity": None, "url": None}, "inputs": {}}
+    bundle = replace(Bundle.load(models / "student"), provenance={**traces, "history": [], **known})
+    bundle.write(models / "student")
+    record = checkpoint_of(bundle, tmp_path / "runs" / "student") / "checkpoint.json"
+    record.write_text(json.dumps({**bundle.provenance, **changed}))
+    outcome = publish_models(REPO, models, checkpoints=tmp_path / "runs", dry_run=True)
+    assert ("student/model.safetensors" in outcome.changes.added) == goes_along
+    assert any("was not exported from it" in note for note in outcome.notes) != goes_along
+
+
 def test_a_bundle_comes_back_from_the_hub_as_it_was(hub: Hub, models: Path) -> None:
     publish_models(REPO, models)
     first = Bundle.load(models / "student")
@@ -368,6 +397,90 @@ def test_a_card_of_unmeasured_bundles_claims_nothing(toy_models: Path) -> None:
     assert card.data.eval_results is None
     assert "images/" not in card.text
     assert "Wilson" not in card.text
+
+
+def test_the_card_says_where_the_code_comes_from_if_that_is_known() -> None:
+    bundles = load_bundles(ROOT / "models")
+    manifest = bundles["teacher"].provenance["data"]["manifest"]
+    url = "https://example.org/ada/trashlens"
+    known, unknown = (
+        ModelCard(write_card(bundles, repo=REPO, version="v-0", source=source)).text
+        for source in (url, None)
+    )
+    assert f"git clone {url} trashlens" in known
+    assert "pipenv sync" in known
+    assert f"({url}/blob/HEAD/data/{manifest})" in known
+    assert (ROOT / "data" / manifest).is_file()
+    assert "git clone" not in unknown
+    assert f"the source repository's `data/{manifest}`" in unknown
+
+
+@pytest.mark.parametrize(
+    ("remote", "environment", "source"),
+    [
+        ("git@example.org:ada/trashlens.git", {}, "https://example.org/ada/trashlens"),
+        ("https://example.org/ada/trashlens", {}, "https://example.org/ada/trashlens"),
+        ("https://ada:hunter2@example.org/ada/trashlens", {}, None),
+        ("/home/ada/trashlens", {}, None),
+        (
+            "/home/ada/trashlens",
+            {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "ada/lens"},
+            "https://github.com/ada/lens",
+        ),
+    ],
+)
+def test_the_source_is_the_remote_or_the_workflows_repository(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    remote: str,
+    environment: dict[str, str],
+    source: str | None,
+) -> None:
+    for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "src" / "trashlens").mkdir(parents=True)
+    for name in ("app.py", "Pipfile.lock"):
+        (tmp_path / name).touch()
+    for command in (["init", "--quiet"], ["remote", "add", "origin", remote]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert find_source(tmp_path) == source
+    assert find_source(tmp_path / "src") == (source if environment else None)
+
+
+def test_the_command_names_the_source_in_the_card(
+    hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(models)  # no checkout
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "ada/lens")
+    assert main(["publish", "models", REPO, f"--models={models}", "--checkpoints=none"]) == 0
+    assert b"git clone https://github.com/ada/lens " in hub.repos["model", REPO].files["README.md"]
+
+
+def with_metrics(bundle: Bundle, **changed: object) -> Bundle:
+    return replace(bundle, metrics={**bundle.metrics, **changed})
+
+
+def test_the_card_shows_pictures_only_where_they_are_drawn(hub: Hub, tmp_path: Path) -> None:
+    for role, bundle in load_bundles(ROOT / "models").items():
+        timed = bundle if role != "student" else with_metrics(bundle, latency=None)
+        timed.write(tmp_path / "untimed" / role)
+    publish_models(REPO, tmp_path / "untimed")
+    files = hub.repos["model", REPO].files
+    assert not [path for path in files if path.startswith("images/")]
+    assert b"images/" not in files["README.md"]
+
+
+def test_the_card_names_a_cpu_only_where_all_were_timed_on_it() -> None:
+    bundles = load_bundles(ROOT / "models")
+    (cpu,) = {bundle.metrics["latency"]["cpu"] for bundle in bundles.values()}
+    said = f"Times are medians on {cpu}."
+    assert said in write_card(bundles, repo=REPO, version="v-0")
+    latency = {**bundles["student"].metrics["latency"], "cpu": "another"}
+    elsewhere = {**bundles, "student": with_metrics(bundles["student"], latency=latency)}
+    assert "Times are" not in write_card(elsewhere, repo=REPO, version="v-0")
 
 
 def test_the_committed_bundles_come_with_pictures(hub: Hub) -> None:

@@ -75,9 +75,10 @@ def _add_switches(parser: ArgumentParser) -> None:
 
 
 def _publish_models(given: dict[str, Any]) -> "Outcome":
+    from trashlens.hub.checkout import find_source
     from trashlens.hub.models import publish_models
 
-    return publish_models(**given)
+    return publish_models(**given, source=find_source(Path()))
 
 
 def _publish_space(given: dict[str, Any]) -> "Outcome":

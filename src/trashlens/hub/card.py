@@ -10,7 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from trashlens.bundle import Bundle
 from trashlens.scoreboard import format_table
 
-__all__ = ["write_card"]
+__all__ = ["is_measured", "write_card"]
 
 TEMPLATE = Path(__file__).with_name("card.md")
 TASK = "image-classification"
@@ -22,33 +22,40 @@ def write_card(
     repo: str,
     version: str,
     space: str | None = None,
+    source: str | None = None,
 ) -> str:
     """Return README.md of the model repository `repo`, whose tag `version` names these bundles.
 
-    `space` is the Space that shows the bundles at work.
+    `space` is the Space that shows the bundles at work; `source` is the address of the code's repository.
     """
-    tests = {
-        role: bundle.metrics["test"] for role, bundle in bundles.items() if "test" in bundle.metrics
-    }
+    tests = {role: test for role, bundle in bundles.items() if (test := bundle.metrics.get("test"))}
     any_bundle = next(iter(bundles.values()))
     data = any_bundle.provenance.get("data")
-    latency = any_bundle.metrics.get("latency") or {}
+    cpus = {(bundle.metrics.get("latency") or {}).get("cpu") for bundle in bundles.values()}
     card = ModelCard.from_template(
         _front_matter(bundles, repo=repo),
         template_path=str(TEMPLATE),
         repo=repo,
         version=version,
         space=space,
+        source=source,
         labels=any_bundle.labels,
         table=format_table(bundles),
         photos=next((test["photos"] for test in tests.values()), None),
-        cpu=latency.get("cpu"),
-        measured=len(tests) == len(bundles),
+        cpu=cpus.pop() if len(cpus) == 1 else None,
+        measured=is_measured(bundles),
         tied=_overlap(tests.get("baseline"), tests.get("student")),
         data=data,
         origins={role: _origin(bundle) for role, bundle in bundles.items() if bundle.provenance},
     )
     return str(card.content)
+
+
+def is_measured(bundles: Mapping[str, Bundle]) -> bool:
+    """Say whether every bundle has its scores and times, so that there are pictures of them."""
+    return all(
+        bundle.metrics.get("test") and bundle.metrics.get("latency") for bundle in bundles.values()
+    )
 
 
 def _front_matter(bundles: Mapping[str, Bundle], *, repo: str) -> ModelCardData:

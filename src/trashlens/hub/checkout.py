@@ -1,5 +1,6 @@
 """The source tree that is published or trained: where it is, and which commit of which repository."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 
 from trashlens.errors import HubError
 
-__all__ = ["Checkout"]
+__all__ = ["Checkout", "check_url", "find_source"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,19 @@ class Checkout:
         except OSError:
             return None
         return result.stdout.strip() if result.returncode == 0 else None
+
+
+def find_source(root: Path) -> str | None:
+    """Return where the code in `root` is published, an https address without `.git`, or None.
+
+    It is the git remote's, or that of the repository whose GitHub workflow this is.
+    """
+    try:
+        url = Checkout(root=root).find_url()
+    except HubError:
+        server, repository = (os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY"))
+        url = f"{server}/{repository}" if server and repository else ""
+    return url.removesuffix("/").removesuffix(".git") or None
 
 
 def check_url(url: str) -> str:

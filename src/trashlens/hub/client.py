@@ -11,7 +11,7 @@ from typing import TypeVar
 from httpx2 import TransportError
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import parse_ratelimit_headers
+from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined] # lacks `as`
 
 from trashlens.errors import HubError, TrashlensError, first_line
 

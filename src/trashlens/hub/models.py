@@ -8,8 +8,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from trashlens.bundle import ROLES, Bundle, load_bundles
-from trashlens.hub.card import write_card
+from trashlens.bundle import JSON_FILE, MODEL_FILE, ROLES, Bundle, load_bundles
+from trashlens.files import hash_file
+from trashlens.hub.card import is_measured, write_card
 from trashlens.hub.changes import Files, Head, compare
 from trashlens.hub.client import connect, explain, retry
 from trashlens.hub.repository import Outcome, Repository
@@ -17,11 +18,10 @@ from trashlens.scoreboard import draw_accuracy_latency, draw_confusion
 
 __all__ = ["publish_models", "version_of"]
 
-BUNDLE = ("model.onnx", "bundle.json")
-CHECKPOINT = ("model.safetensors", "checkpoint.json")
+WEIGHTS_FILE, RECORD_FILE = CHECKPOINT = ("model.safetensors", "checkpoint.json")
 IMAGES = "images"
-TRACES = ("recipe", "inputs", "run", "epoch", "history")
-"""What a checkpoint's record and the provenance of its bundle agree in."""
+TRACES = ("recipe", "inputs", "epoch", "history")
+"""What a checkpoint's record and the provenance of its bundle agree in, beside the id of their run."""
 
 
 def publish_models(
@@ -30,13 +30,14 @@ def publish_models(
     *,
     checkpoints: Path | None = None,
     space: str | None = None,
+    source: str | None = None,
     private: bool = False,
     dry_run: bool = False,
 ) -> Outcome:
     """Make the model repository `repo` hold the three bundles below `models`, and tag them.
 
-    `checkpoints` is the folder of the training runs, `<role>/model.safetensors`; `space` is named in the
-    card. A dry run sends nothing.
+    `checkpoints` is the folder of the training runs, `<role>/model.safetensors`; the Space `space` and the
+    code's address `source` are named in the card. A dry run sends nothing.
 
     Raises:
         BundleError: a bundle is missing or damaged.
@@ -45,11 +46,12 @@ def publish_models(
     bundles = load_bundles(models)
     version = version_of(models)
     files: dict[str, Path | bytes] = {
-        f"{role}/{name}": models / role / name for role in bundles for name in BUNDLE
+        f"{role}/{name}": models / role / name for role in bundles for name in (MODEL_FILE, JSON_FILE)
     }
     found, notes = _find_checkpoints(bundles, checkpoints)
     files |= found | _draw(bundles)
-    files["README.md"] = write_card(bundles, repo=repo, version=version, space=space).encode()
+    card = write_card(bundles, repo=repo, version=version, space=space, source=source)
+    files["README.md"] = card.encode()
 
     def obsolete(head: Head) -> Collection[str]:
         return _find_obsolete(files, head)
@@ -72,7 +74,7 @@ def publish_models(
 
 def version_of(models: Path) -> str:
     """Return the name of the three bundles' content, by which their tag pins them: `v-` and 12 hex digits."""
-    records = b"".join((models / role / "bundle.json").read_bytes() for role in ROLES)
+    records = b"".join((models / role / JSON_FILE).read_bytes() for role in ROLES)
     return f"v-{hashlib.sha256(records).hexdigest()[:12]}"
 
 
@@ -86,11 +88,7 @@ def _find_checkpoints(
         sources = {name: folder / role / name for name in CHECKPOINT} if folder else {}
         if not sources or not all(path.is_file() for path in sources.values()):
             continue
-        try:
-            record = json.loads(sources["checkpoint.json"].read_text(encoding="utf-8"))
-        except ValueError:
-            record = {}
-        if all(record.get(key) == bundle.provenance.get(key) for key in TRACES):
+        if _is_made_from(bundle, weights=sources[WEIGHTS_FILE], record=sources[RECORD_FILE]):
             files |= {f"{role}/{name}": path for name, path in sources.items()}
         else:
             notes.append(
@@ -99,16 +97,30 @@ def _find_checkpoints(
     return files, notes
 
 
+def _is_made_from(bundle: Bundle, *, weights: Path, record: Path) -> bool:
+    """Say whether the bundle was exported from this checkpoint."""
+    made_from = bundle.provenance
+    if digest := made_from.get("checkpoint_sha256"):
+        return bool(hash_file(weights) == digest)
+    # Earlier bundles do not name the weights. Of the run only the id stays: `trashlens sync` adds the rest.
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    run, made_by = (known.get("run") or {}).get("id"), (made_from.get("run") or {}).get("id")
+    return run == made_by and all(known.get(key) == made_from.get(key) for key in TRACES)
+
+
 def _draw(bundles: Mapping[str, Bundle]) -> dict[str, Path | bytes]:
-    """Return the card's pictures, as far as there is something to draw."""
-    if not all({"test", "latency"} <= set(bundle.metrics) for bundle in bundles.values()):
+    """Return the card's pictures, if there is something to draw."""
+    if not is_measured(bundles):
         return {}
     figures = {"accuracy-latency": draw_accuracy_latency(bundles), "confusion": draw_confusion(bundles)}
     return {f"{IMAGES}/{name}.png": _encode(figure) for name, figure in figures.items()}
 
 
 def _encode(figure: Figure) -> bytes:
-    """Return the picture as PNG; equal pictures give equal bytes, whatever drew them."""
+    """Return the picture as PNG; from one version of matplotlib, equal pictures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return buffer.getvalue()
@@ -126,5 +138,5 @@ def _find_obsolete(files: Files, head: Head) -> list[str]:
         for path in head.files
         if path.split("/")[0] in (*ROLES, IMAGES)
         and path not in files
-        and (Path(path).name not in CHECKPOINT or f"{path.split('/')[0]}/model.onnx" in renewed)
+        and (Path(path).name not in CHECKPOINT or f"{path.split('/')[0]}/{MODEL_FILE}" in renewed)
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from huggingface_hub import SpaceCardData
 
-from trashlens.bundle import load_bundles
+from trashlens.bundle import JSON_FILE, MODEL_FILE, load_bundles
 from trashlens.errors import HubError
 from trashlens.hub.checkout import Checkout
 
@@ -17,7 +17,6 @@ __all__ = ["format_requirements", "list_files", "stage_space"]
 WINGS = ("training", "hub", "commands", "__main__.py")
 """What serving does not need."""
 ATTRIBUTES = "*.onnx filter=lfs diff=lfs merge=lfs -text\n"
-BUNDLE_FILES = ("model.onnx", "bundle.json")
 DESCRIPTION = "Three networks name a photo's class of waste, side by side"
 
 
@@ -41,7 +40,7 @@ def stage_space(
     shutil.copy(checkout.root / "app.py", folder)
     shutil.copytree(checkout.package, folder / "trashlens", ignore=_leave_out(checkout.package))
     for role in bundles:
-        for name in BUNDLE_FILES:
+        for name in (MODEL_FILE, JSON_FILE):
             (folder / "models" / role).mkdir(parents=True, exist_ok=True)
             shutil.copy(models / role / name, folder / "models" / role)
     datasets = {(bundle.provenance.get("data") or {}).get("dataset") for bundle in bundles.values()}
