@@ -24,7 +24,10 @@ def test_the_way_leads_from_an_answer_to_the_committed_split() -> None:
         assert bundle.provenance["data"]["manifest_sha256"] == manifest
         assert f"<code>{bundle.provenance['run']['id']}</code>" in html
         assert bundle.provenance["environment"]["commit"][:12] in html
+        assert f"<code>{bundle.provenance['checkpoint_sha256'][:12]}</code>" in html
     assert html.count(manifest[:12]) == len(ROLES)
+    teacher, student = (classifiers[role].bundle.provenance for role in ("teacher", "student"))
+    assert student["inputs"]["teacher"] == teacher["checkpoint_sha256"]
 
 
 def test_an_online_run_is_a_link_and_nothing_else_can_be() -> None:
@@ -39,5 +42,5 @@ def test_an_online_run_is_a_link_and_nothing_else_can_be() -> None:
 
 def test_a_bundle_without_a_record_says_so() -> None:
     html = render_origins({"student": Classifier(toy_bundle("student", toy_model()))})
-    assert html.count("<td>not recorded</td>") == 4
-    assert "<td>not measured</td>" in html
+    assert html.count("<dd>not recorded</dd>") == 5
+    assert "<dd>not measured</dd>" in html

@@ -13,27 +13,32 @@ UNKNOWN = "not recorded"
 
 
 def render_origins(classifiers: Mapping[str, Classifier]) -> str:
-    """Return a folded table, HTML: bundle, run, code and data of each network, from the bundles' records."""
+    """Return a folded panel, HTML: bundle, checkpoint, run, code and data of each network, from its record."""
     bundles = [classifier.bundle for classifier in classifiers.values()]
-    rows = {
-        "bundle": [f"<code>{bundle.short_id}</code>" for bundle in bundles],
-        "learned from": [_describe_lesson(bundle.provenance) for bundle in bundles],
-        "photos": [_describe_data(bundle.provenance) for bundle in bundles],
-        "run": [_describe_run(bundle.provenance) for bundle in bundles],
-        "code": [_describe_code(bundle.provenance) for bundle in bundles],
-        "test accuracy": [_describe_test(bundle) for bundle in bundles],
-    }
-    head = "".join(f'<th scope="col">{bundle.role}</th>' for bundle in bundles)
-    body = "".join(
-        f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-        for name, cells in rows.items()
-    )
+    blocks = "".join(_render_block(bundle) for bundle in bundles)
     return (
         '<details class="tl-panel tl-origins"><summary>Where these networks come from</summary>'
-        f"<div><table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<div>{blocks}</div>"
         "<p>Every answer of the API and of the command line names its bundle. The bundle&rsquo;s record holds the "
-        "recipe, the run and the SHA-256 of the list of photos it was trained on.</p></details>"
+        "recipe, the run and the SHA-256 of the list of photos it was trained on; above are the first twelve "
+        "digits of each.</p></details>"
     )
+
+
+def _render_block(bundle: Bundle) -> str:
+    provenance = bundle.provenance
+    checkpoint = provenance.get("checkpoint_sha256")
+    facts = {
+        "bundle": f"<code>{bundle.short_id}</code>",
+        "from checkpoint": f"<code>{escape(checkpoint[:12])}</code>" if checkpoint else UNKNOWN,
+        "learned from": _describe_lesson(provenance),
+        "photos": _describe_data(provenance),
+        "run": _describe_run(provenance),
+        "code": _describe_code(provenance),
+        "test accuracy": _describe_test(bundle),
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{fact}</dd>" for name, fact in facts.items())
+    return f"<section><h3>{bundle.role}</h3><dl>{rows}</dl></section>"
 
 
 def _describe_lesson(provenance: Mapping[str, Any]) -> str:
@@ -41,7 +46,11 @@ def _describe_lesson(provenance: Mapping[str, Any]) -> str:
     if not history:
         return UNKNOWN
     teacher = (provenance.get("inputs") or {}).get("teacher")
-    signal = "labels" if not teacher else f"labels and the teacher <code>{escape(teacher[:12])}</code>"
+    signal = (
+        "labels"
+        if not teacher
+        else f"labels and the teacher&rsquo;s checkpoint <code>{escape(teacher[:12])}</code>"
+    )
     return f"{signal}, {len(history)} epochs, the best one kept ({provenance.get('epoch')})"
 
 

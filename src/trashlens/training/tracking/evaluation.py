@@ -29,7 +29,8 @@ def record_evaluation(
 ) -> None:
     """Record the bundles below `models`, measured on the split `name`, as a run whose files lie in `folder`.
 
-    It gives a version of the bundles of `roles`; the others are there to be compared with. `answers` are, by role, the true classes [N] and the probabilities [N, classes] for the N photos.
+    It gives a version of the bundles of `roles`; the others are there to be compared with. `answers` are, by
+    role, the true classes [N] and the probabilities [N, classes] for the N photos.
     """
     config = {
         "split": name,
