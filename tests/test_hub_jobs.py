@@ -79,6 +79,7 @@ def test_the_job_gets_the_commit_and_the_key_only_as_a_secret(
         "",
         "baseline",
         "runs/baseline",
+        "baseline",
         "--schedule.epochs=30",
         "--seed=$(touch never)",
     ]
@@ -96,7 +97,7 @@ def test_a_student_comes_with_its_teacher(
     hub: Hub, checkout: Path, options: list[str], teacher: str
 ) -> None:
     assert main(["launch", "student", f"--root={checkout}", *options]) == 0
-    assert hub.jobs[0]["command"][6:] == [teacher, "student", "runs/student"]
+    assert hub.jobs[0]["command"][6:] == [teacher, "student", "runs/student", "student"]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,7 @@ def test_a_student_comes_with_its_teacher(
     [
         ("", ["none"], "There is no recipe none. Give one of baseline, student, teacher"),
         ("", ["../outside.yaml"], "lies outside the checkout"),
+        ("", ["baseline", "--timeout=0h"], "timeout is a number and s, m, h or d"),
         ("", ["baseline", "--timeout=soon"], "timeout is a number and s, m, h or d"),
         ("", ["baseline", "--", "--output=elsewhere"], "Leave out --output"),
         ("", ["baseline", "--repo_url=https://ada:hunter2@example.org/x"], "has credentials in it"),
@@ -113,6 +115,7 @@ def test_a_student_comes_with_its_teacher(
         ("rm -rf .git", ["baseline"], "is not a git repository"),
         ("git remote set-url origin https://ada:hunter2@example.org/x", ["baseline"], "has credentials"),
         ("git remote remove origin", ["baseline"], "is not pushed"),
+        ("printf 'role: [' > odd.yaml", ["odd.yaml"], "odd.yaml is no YAML"),
         ("printf 'role: student\noutput: x' > odd.yaml", ["odd.yaml"], "recipe names its teacher"),
         (
             "printf 'role: student\noutput: x\nobjective: {distill: null}' > odd.yaml",
@@ -202,10 +205,16 @@ def test_the_script_clones_the_commit_and_runs_the_commands_in_order(
         git(checkout, "rev-parse", "HEAD"),
     )
     option = "--a=b c;$(touch x)"
-    code, called = run_script(work, remote, commit, teacher, recipe, f"runs/{recipe}", option)
+    code, called = run_script(work, remote, commit, teacher, recipe, f"runs/{recipe}", recipe, option)
     assert code == 0
     assert git(work / "trashlens", "rev-parse", "HEAD") == commit
-    steps = ["data", *before, f"train {recipe} {option}", f"export runs/{recipe}", "evaluate --write"]
+    steps = [
+        "data",
+        *before,
+        f"train {recipe} {option}",
+        f"export runs/{recipe}",
+        f"evaluate --write --only {recipe}",
+    ]
     assert called[:2] == [
         ["pip", "install", "--quiet", "pipenv"],
         ["pipenv", "sync", "--categories", "packages train"],

@@ -257,6 +257,8 @@ def test_a_name_that_is_none_is_refused(models: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with pytest.raises(HubError, match="'trash' is no repository of the Hub"):
         publish_models("trash", models)
+    with pytest.raises(HubError, match="'lens' is no repository of the Hub"):
+        publish_models(REPO, models, space="lens")
 
 
 def checkpoint_of(bundle: Bundle, folder: Path) -> Path:

@@ -96,10 +96,10 @@ def check_url(url: str) -> str:
     parts = urlsplit(url)
     if "@" in parts.netloc or parts.query:
         raise HubError(
-            "The address of the git repository has credentials in it. Give another with --repo-url."
+            "The address of the git repository has credentials in it. Give another with --repo_url."
         )
     if parts.scheme != "https" or not parts.netloc:
         raise HubError(
-            "A job cannot clone without an https address. Give the repository's with --repo-url."
+            "A job cannot clone without an https address. Give the repository's with --repo_url."
         )
     return url

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from trashlens.errors import HubError, RecipeError
+from trashlens.errors import HubError, RecipeError, first_line
 from trashlens.hub.checkout import Checkout, check_url
 from trashlens.hub.client import connect, explain, retry
 
@@ -18,8 +18,8 @@ IMAGE = "python:3.11"
 # What varies comes as arguments, so that the shell never reads it as code.
 SCRIPT = """\
 set -euo pipefail
-url=$1 commit=$2 teacher=$3 recipe=$4 output=$5
-shift 5
+url=$1 commit=$2 teacher=$3 recipe=$4 output=$5 role=$6
+shift 6
 git clone --quiet "$url" trashlens
 cd trashlens
 git checkout --quiet "$commit"
@@ -33,7 +33,7 @@ case $teacher in
 esac
 pipenv run trashlens train "$recipe" "$@"
 pipenv run trashlens export "$output"
-pipenv run trashlens evaluate --write
+pipenv run trashlens evaluate --write --only "$role"
 """
 BUSY = (429, 503)
 """Answers that mean no job was started; after any other, a second try could start two."""
@@ -55,7 +55,8 @@ class JobConfig:
     """A student's teacher in W&B, wandb:ENTITY/PROJECT/teacher:ALIAS; without it, the job trains one first."""
 
     def __post_init__(self) -> None:
-        if not self.timeout[:-1].replace(".", "", 1).isdigit() or self.timeout[-1] not in "smhd":
+        number, unit = self.timeout[:-1], self.timeout[-1:]
+        if not number.replace(".", "", 1).isdigit() or not float(number) or unit not in tuple("smhd"):
             raise ValueError(
                 f"timeout is a number and s, m, h or d, for instance 90m, not {self.timeout}."
             )
@@ -85,7 +86,7 @@ def launch_training(
     commit = checkout.find_pushed_commit()
     url = check_url(config.repo_url) if config.repo_url else checkout.find_url()
     teacher = config.teacher or _find_teacher(record, checkout)
-    arguments = [url, commit, teacher, name, record["output"], *options]
+    arguments = [url, commit, teacher, name, record["output"], record["role"], *options]
     environment = {
         key: os.environ[key] for key in ("WANDB_ENTITY", "WANDB_PROJECT") if os.environ.get(key)
     }
@@ -117,7 +118,10 @@ def _read_recipe(recipe: str, checkout: Checkout) -> tuple[str, dict[str, Any]]:
         )
     if not path.resolve().is_relative_to(checkout.root.resolve()):
         raise RecipeError(f"{recipe} lies outside the checkout, so a job would not have it.")
-    record = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{recipe} is no YAML: {first_line(error)}.") from error
     if not isinstance(record, dict) or not {"role", "output"} <= record.keys():
         raise RecipeError(f"{recipe} is no recipe: it has no role and output.")
     return recipe, record

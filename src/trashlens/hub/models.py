@@ -13,7 +13,7 @@ from trashlens.files import hash_file
 from trashlens.hub.card import is_measured, write_card
 from trashlens.hub.changes import Files, Head, compare
 from trashlens.hub.client import connect, explain, retry
-from trashlens.hub.repository import Outcome, Repository
+from trashlens.hub.repository import Outcome, Repository, check_name
 from trashlens.scoreboard import draw_accuracy_latency, draw_confusion
 
 __all__ = ["publish_models", "version_of"]
@@ -43,6 +43,8 @@ def publish_models(
         BundleError: a bundle is missing or damaged.
         HubError: there is no token, or the Hub refuses; the repository is as it was.
     """
+    if space is not None:
+        check_name(space)
     bundles = load_bundles(models)
     version = version_of(models)
     files: dict[str, Path | bytes] = {

@@ -19,12 +19,18 @@ from trashlens.errors import HubError
 from trashlens.hub.changes import Changes, Files, Head, compare
 from trashlens.hub.client import explain, retry
 
-__all__ = ["Obsolete", "Outcome", "Repository"]
+__all__ = ["Obsolete", "Outcome", "Repository", "check_name"]
 
 Obsolete = Callable[[Head], Collection[str]]
 """Names the files of a head that shall go."""
 STALE = (409, 412)
 """What the Hub answers when someone else has committed since the parent was read."""
+
+
+def check_name(name: str) -> None:
+    """Raise HubError unless `name` has the form `user/name`."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise HubError(f"{name!r} is no repository of the Hub. Write user/name.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +63,7 @@ class Repository:
     kind: Literal["model", "space"]
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.name):
-            raise HubError(f"{self.name!r} is no repository of the Hub. Write user/name.")
+        check_name(self.name)
 
     @property
     def url(self) -> str:

@@ -17,7 +17,7 @@ from trashlens.hub.checking import check_answer, check_staged
 from trashlens.hub.checkout import Checkout
 from trashlens.hub.client import connect, explain, retry
 from trashlens.hub.models import version_of
-from trashlens.hub.repository import Obsolete, Outcome, Repository
+from trashlens.hub.repository import Obsolete, Outcome, Repository, check_name
 from trashlens.hub.staging import list_files, stage_space
 
 __all__ = ["DeployConfig", "deploy", "publish_space"]
@@ -75,6 +75,8 @@ def publish_space(
         HubError: the staged tree does not work, the Hub refuses, or the Space does not come to answer; in the
             last case its earlier files are back.
     """
+    if model_repo is not None:
+        check_name(model_repo)
     bundles = {role: bundle.short_id for role, bundle in load_bundles(models).items()}
     repository = Repository(api=connect(anonymous=dry_run), name=space, kind="space")
     with tempfile.TemporaryDirectory(prefix="trashlens-space-") as folder:
