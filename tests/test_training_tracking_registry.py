@@ -112,10 +112,12 @@ def test_pull_of_a_project_brings_the_roles_that_have_the_alias(
 def test_pull_goes_through_the_registry_too_and_needs_no_bundles_in_place(
     server: WandbServer, new: Path, tmp_path: Path
 ) -> None:
-    log(new, "student-bundle", link="wandb-registry-model/trashlens-student")
-    reference = f"wandb:{ORGANIZATION}/wandb-registry-model/trashlens-student:latest"
-    assert main(["pull", reference, f"--models={tmp_path / 'models'}"]) == 0
-    assert contents(tmp_path / "models" / "student") == contents(new)
+    log(new, "student-bundle", link="wandb-registry-trashlens/trashlens-student")
+    registry = f"wandb:{ORGANIZATION}/wandb-registry-trashlens"
+    for number, reference in enumerate((f"{registry}/trashlens-student:latest", f"{registry}:latest")):
+        models = tmp_path / f"models-{number}"
+        assert main(["pull", reference, f"--models={models}"]) == 0
+        assert contents(models / "student") == contents(new)
     assert server.unknown == []
 
 
@@ -125,6 +127,10 @@ def test_pull_goes_through_the_registry_too_and_needs_no_bundles_in_place(
     [
         ("student-bundle:v0", "'student-bundle:v0' names no bundle. Write wandb:ENTITY/PROJECT/"),
         (f"wandb:{STUDENT}", f"'wandb:{STUDENT}' names no bundle. Write wandb:ENTITY/PROJECT/"),
+        (
+            "wandb:wandb-registry-trashlens/trashlens-student:v0",
+            "'wandb:wandb-registry-trashlens/trashlens-student:v0' lacks the organisation whose registry ",
+        ),
         (f"wandb:{PROJECT}/pupil-bundle:v0", "'pupil-bundle' is no role's bundle. There are teacher-"),
     ],
 )
@@ -160,7 +166,6 @@ def test_what_wandb_does_not_have_is_a_sentence(
     assert contents(models) == before
 
 
-@pytest.mark.usefixtures("server")
 @pytest.mark.usefixtures("server")
 def test_pull_puts_a_checkpoint_among_the_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -487,7 +492,7 @@ def test_without_a_token_or_for_another_alias_nothing_is_deployed(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([f"wandb:{PROJECT}:candidate"], "Promote one bundle at a time: wandb:"),
+        ([f"wandb:{PROJECT}:candidate"], "Promote one bundle at a time, wandb:"),
         ([f"wandb:{STUDENT}:v0", "--alias=v3"], "'v3' cannot be given to a version."),
         ([f"wandb:{STUDENT}:v0", "--alias=latest"], "'latest' cannot be given to a version."),
     ],

@@ -14,6 +14,7 @@ from trashlens.errors import TrackingError, first_line
 from trashlens.training.tracking.web import send
 
 __all__ = [
+    "REGISTRY_PREFIX",
     "MissingError",
     "Reference",
     "connect",
@@ -23,8 +24,14 @@ __all__ = [
     "name_version",
 ]
 
+REGISTRY_PREFIX = "wandb-registry-"
+"""How W&B names a registry among an organisation's projects."""
+
 CALL_TIMEOUT_SEC = 10
 """For each of the two attempts that W&B's own process has; by default it would go on trying."""
+
+GAVE_UP = "giving up after"
+"""What W&B's own process says when its last attempt had no answer, or one of 500 or more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,11 @@ class Reference:
                 "wandb:ENTITY/PROJECT:production for those of all roles, or wandb:ENTITY/PROJECT/teacher:latest "
                 "for a checkpoint."
             )
+        if parts[1].startswith(REGISTRY_PREFIX):
+            raise TrackingError(
+                f"{text!r} lacks the organisation whose registry it is. "
+                f"Write wandb:ORGANISATION/{parts[1]}:{parts[3]}."
+            )
         reference = cls(project=parts[1], collection=parts[2], alias=parts[3])
         if not set(reference.roles) <= set(ROLES):
             names = ", ".join(f"{role}-bundle" for role in ROLES)
@@ -69,12 +81,16 @@ class Reference:
     @property
     def is_checkpoint(self) -> bool:
         """Whether a checkpoint is meant, not a bundle."""
-        in_registry = self.project.partition("/")[2].startswith("wandb-registry-")
-        return self.collection in ROLES and not in_registry
+        return self.collection in ROLES and not self._in_registry
 
     def path(self, role: str, alias: str | None = None) -> str:
         """Return W&B's name of a role's bundle at this alias, or at another one."""
-        return f"{self.project}/{self.collection or f'{role}-bundle'}:{alias or self.alias}"
+        own = f"trashlens-{role}" if self._in_registry else f"{role}-bundle"
+        return f"{self.project}/{self.collection or own}:{alias or self.alias}"
+
+    @property
+    def _in_registry(self) -> bool:
+        return self.project.partition("/")[2].startswith(REGISTRY_PREFIX)
 
 
 class MissingError(TrackingError):
@@ -151,8 +167,8 @@ def download_files(artifact: wandb.Artifact, names: Sequence[str], folder: Path)
 def explain(error: Exception) -> str:
     """Return what W&B answered, or that it did not."""
     failure = error.exc if isinstance(error, CommError) and error.exc else error.__cause__ or error
-    if isinstance(failure, WandbApiFailedError) and not (
-        failure.response and failure.response.http_status
+    if isinstance(failure, WandbApiFailedError) and (
+        failure.response is None or GAVE_UP in failure.response.message
     ):
         return "no answer"
     return first_line(error).rstrip(".")
