@@ -78,8 +78,8 @@ def promote_bundle(wanted: Reference, *, alias: str = PRODUCTION) -> Promotion:
     """
     if wanted.collection is None or wanted.is_checkpoint:
         raise TrackingError(
-            f"Promote one bundle at a time, wandb:{wanted.project}/student-bundle:v3 for example; "
-            "a checkpoint is none."
+            f"Promote one bundle at a time: wandb:{wanted.project}/student-bundle:v3, for example. "
+            "A checkpoint is none."
         )
     if re.fullmatch(r"[^/:]+", alias) is None or re.fullmatch(r"latest|v\d+", alias):
         raise TrackingError(f"{alias!r} cannot be given to a version. Use {PRODUCTION}, for example.")
