@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from wandb_server import ENTITY, ORGANIZATION, WandbServer
 from trashlens.__main__ import main
 from trashlens.bundle import ROLES, Bundle
 from trashlens.training.report import evaluate_bundles, labelled_photos
-from trashlens.training.tracking.records import RecordedRun, find_runs
+from trashlens.training.tracking.records import RecordedRun, find_runs, read_records
 
 TIMEOUT_SEC = 120
 
@@ -60,6 +62,17 @@ def study(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         evaluate_bundles(Path("models"), photos, write=True, runs=Path("runs/evaluate"))
         wandb.teardown()  # waits until W&B's own process has written everything
         yield folder
+
+
+DAMAGED = {"empty": b"", "header": b":W&B\xad\xbe\x00", "other": b"something else"}
+
+
+def add_file(runs: Path, name: str, content: bytes) -> Path:
+    """Write a run's file where W&B would."""
+    file = runs / "wandb" / f"offline-run-20260101_000000-{name}" / f"run-{name}.wandb"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    return file
 
 
 def run_of(study: Path, name: str) -> RecordedRun:
@@ -197,15 +210,38 @@ def test_the_lineage_is_listed_without_any_server(
 
 def test_a_cut_off_record_is_read_up_to_the_cut(study: Path, tmp_path: Path) -> None:
     whole = run_of(study, "teacher")
-    cut = tmp_path / "wandb" / "offline-run-20260101_000000-cut" / "run-cut.wandb"
-    cut.parent.mkdir(parents=True)
-    cut.write_bytes(whole.file.read_bytes()[: whole.file.stat().st_size // 2])
+    add_file(tmp_path, "cut", whole.file.read_bytes()[: whole.file.stat().st_size // 2])
     (run,) = find_runs([tmp_path])
     assert run.id == whole.id
     assert 0 < len(run.history) < len(whole.history)
     assert run.history == whole.history[: len(run.history)]
-    cut.write_bytes(b"something else")
-    assert main(["sync", "--list", str(tmp_path)]) == 2
+
+
+def test_a_torn_record_does_not_spoil_the_next_one(study: Path, tmp_path: Path) -> None:
+    whole = run_of(study, "teacher").file
+    records = list(read_records(whole))
+    torn = tmp_path / "run-torn.wandb"
+    # The first piece of a record that never ended, in front of what was written after.
+    piece = struct.pack("<IHB", 0, 5, 2) + b"never"
+    data = whole.read_bytes()
+    assert len(data) + len(piece) < 32 * 1024
+    torn.write_bytes(data[:7] + piece + data[7:])
+    assert list(read_records(torn)) == records
+
+
+def test_what_cannot_be_read_is_named_beside_the_rest(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = shutil.copytree(study / "runs" / "teacher", tmp_path / "runs")
+    for name, content in DAMAGED.items():
+        add_file(runs, name, content)
+    assert main(["sync", "--list", str(runs)]) == 2
+    said = capsys.readouterr()
+    assert f"run {run_of(study, 'teacher').id} teacher" in said.out
+    other, empty, header = sorted(said.err.splitlines(), key=lambda line: "ends before" in line)
+    assert other.endswith("run-other.wandb is not a run that W&B recorded.")
+    for line in (empty, header):
+        assert line.endswith("ends before it says which run it is: it has just begun, or was killed.")
 
 
 def sync(study: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -231,6 +267,97 @@ def test_without_a_key_or_a_server_sync_says_so(study: Path) -> None:
     assert environment["WANDB_API_KEY"] not in result.stderr
 
 
+RECORDING = """
+import sys, time, wandb
+with wandb.init(project="trashlens", id="alive", mode="offline", settings={"silent": True}) as run:
+    for step in range(300):
+        run.log({"loss": 1.0, "padding": "x" * 500}, step=step)
+    print("recording", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that goes on until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RECORDING], cwd=tmp_path, stdin=-1, stdout=-1, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "recording\n"
+    deadline = time.monotonic() + TIMEOUT_SEC
+    while not [run for run in find_runs([tmp_path]) if run.id == "alive"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    yield process
+    process.communicate()
+
+
+def test_a_run_that_must_wait_does_not_hinder_the_others(
+    study: Path, tmp_path: Path, recording: subprocess.Popen[str]
+) -> None:
+    (tmp_path / "runs").symlink_to("wandb")
+    shutil.copytree(study / "runs" / "teacher", tmp_path / "wandb" / "teacher")
+    for name, content in DAMAGED.items():
+        add_file(tmp_path, name, content)
+    whole = run_of(study, "baseline")
+    killed = add_file(tmp_path, "killed", whole.file.read_bytes()[: whole.file.stat().st_size // 2])
+    (cut,) = [run for run in find_runs([tmp_path]) if run.file == killed]
+    server = WandbServer()
+    with server:
+        environment = {**server.environment, "WANDB_APP_URL": "https://pages.example/wandb/"}
+        result = sync(tmp_path, environment)
+        assert (result.returncode, result.stdout.splitlines()[-1]) == (
+            2,
+            "2 runs synced.",
+        ), result.stderr
+        problems = [line for line in result.stderr.splitlines() if not line.startswith("wandb:")]
+        assert len(problems) == 1 + len(DAMAGED)
+        assert "Run alive is still being recorded: sync it when it has ended." in problems
+        arrived = {run.id: run for run in server.runs.values()}
+        assert set(arrived) == {whole.id, run_of(study, "teacher").id}
+        assert len(arrived[whole.id].history) == len(cut.history) > 0
+        teacher = arrived[run_of(study, "teacher").id]
+        assert [version.name for version in teacher.used] == [f"{ENTITY}/trashlens/trashnet:v0"]
+        record = json.loads((tmp_path / "wandb" / "teacher" / "checkpoint.json").read_text())
+        expected = f"https://pages.example/wandb/{ENTITY}/trashlens/runs/{teacher.id}"
+        assert record["run"]["url"] == expected
+
+        recording.communicate()
+        result = sync(tmp_path, environment)
+        assert (result.returncode, result.stdout.splitlines()[-1]) == (
+            2,
+            "1 runs synced.",
+        ), result.stderr
+        assert len(server.runs[f"{ENTITY}/trashlens/alive"].history) == 300
+        assert server.unknown == []
+
+
+def test_a_registry_that_refuses_is_named_and_nothing_is_uploaded_again(
+    study: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(study / "runs" / "evaluate", tmp_path / "runs" / "evaluate")
+    answers = {"model": "the registry model accepts no bundle", "none-such": "not found: 'none-such'"}
+    with WandbServer() as server:
+        uploads = []
+        for registry, answer in answers.items():
+            result = sync(tmp_path, {**server.environment, "WANDB_REGISTRY": registry})
+            assert result.returncode == 2
+            assert result.stdout.splitlines()[-1] == "1 runs synced.", result.stderr
+            links = [line for line in result.stderr.splitlines() if "did not link" in line]
+            assert len(links) == len(ROLES)
+            assert f" is uploaded, but W&B did not link it to the registry {registry} (" in links[0]
+            assert answer in links[0]
+            assert "a registry of this name that accepts the type `bundle`; WANDB_REGISTRY" in links[0]
+            uploads.append(server.requests.count("UpsertBucket"))
+        result = sync(tmp_path, server.environment)
+        assert "did not link" not in result.stderr
+        assert uploads == [server.requests.count("UpsertBucket")] * len(answers)
+        for role in ROLES:
+            linked = server.artifact(f"{ORGANIZATION}/wandb-registry-trashlens/trashlens-{role}")
+            assert linked is server.artifact(f"{ENTITY}/trashlens/{role}-bundle:candidate")
+
+
 def test_sync_uploads_the_study_and_ties_it_together_once(study: Path) -> None:
     ids = {name: run_of(study, name).id for name in (*ROLES, "evaluate")}
     before = {role: (study / "models" / role / "bundle.json").read_bytes() for role in ROLES}
@@ -249,7 +376,7 @@ def test_sync_uploads_the_study_and_ties_it_together_once(study: Path) -> None:
         assert sorted(used[ids["evaluate"]]) == sorted([data, *checkpoints])
         for role in ROLES:
             bundle = server.artifact(f"{place}/{role}-bundle:candidate")
-            linked = server.artifact(f"{ORGANIZATION}/wandb-registry-model/trashlens-{role}")
+            linked = server.artifact(f"{ORGANIZATION}/wandb-registry-trashlens/trashlens-{role}")
             assert bundle is not None
             assert bundle is linked
             assert bundle.run.id == ids["evaluate"]

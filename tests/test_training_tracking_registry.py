@@ -492,7 +492,7 @@ def test_without_a_token_or_for_another_alias_nothing_is_deployed(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([f"wandb:{PROJECT}:candidate"], "Promote one bundle at a time, wandb:"),
+        ([f"wandb:{PROJECT}:candidate"], "Promote one bundle at a time: wandb:"),
         ([f"wandb:{STUDENT}:v0", "--alias=v3"], "'v3' cannot be given to a version."),
         ([f"wandb:{STUDENT}:v0", "--alias=latest"], "'latest' cannot be given to a version."),
     ],

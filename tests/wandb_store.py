@@ -116,6 +116,8 @@ class Store:
         self.runs: dict[str, Run] = {}
         self.collections: dict[str, Collection] = {}
         self.by_id: dict[str, Artifact] = {}
+        self.registries = {"model": "model", "dataset": "dataset", "trashlens": "bundle"}
+        """By name, the type of artifact that one accepts: W&B's core registries, and the user's."""
 
     @property
     def artifacts(self) -> dict[str, Artifact]:
@@ -295,6 +297,9 @@ class Store:
 
     def link_artifact(self, v: Json) -> Json:
         artifact = self.by_id[v["artifactID"]]
+        registry = v["projectName"].removeprefix("wandb-registry-")
+        if artifact.collection.type != self.registries[registry]:
+            raise LookupError(f"the registry {registry} accepts no {artifact.collection.type}")
         path = f"{v['entityName']}/{v['projectName']}/{v['artifactPortfolioName']}"
         collection = self._collection(path, artifact.collection.type, "ArtifactPortfolio")
         collection.add(artifact, [alias["alias"] for alias in v.get("aliases") or []])

@@ -102,10 +102,12 @@ def sync_command(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     folders = options.folders or [Path("runs")]
     if options.list:
-        print(format_lineage(find_runs(folders)) or "No run is recorded there.")
-        return 0
-    runs, problems = sync_runs(folders)
+        runs = find_runs(folders)
+        problems = [run.damage for run in runs if run.damage]
+        print(format_lineage(runs) or "No run is recorded there.")
+    else:
+        runs, problems = sync_runs(folders)
+        print(f"{len(runs)} runs synced." if runs or problems else "Nothing is left to sync.")
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"{len(runs)} runs synced." if runs else "Nothing is left to sync.")
     return 2 if problems else 0

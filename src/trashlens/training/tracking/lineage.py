@@ -7,9 +7,12 @@ from typing import Any
 import wandb
 
 from trashlens.errors import TrackingError, first_line
-from trashlens.training.tracking.remote import find_version
+from trashlens.training.tracking.remote import REGISTRY_PREFIX, explain, find_version
 
 __all__ = ["add_lineage", "registry_path"]
+
+REGISTRY = "trashlens"
+"""One of our own, to be created once: W&B's core registry of models accepts no bundles."""
 
 
 def add_lineage(
@@ -29,10 +32,11 @@ def add_lineage(
     for version in given:
         try:
             artifact = find_version(api, _path(place, version), version["type"])
-            if version["type"] == "bundle":
-                artifact.link(registry_path(version["name"]))
         except (TrackingError, wandb.Error, ValueError) as error:
             problems.append(f"Run {run.id}: {first_line(error)}")
+            continue
+        if version["type"] == "bundle":
+            problems += _link(artifact, registry_path(version["name"]))
     for reference in _distinct_inputs(given):
         try:
             run.use_artifact(find_version(api, _path(place, reference), reference["type"]))
@@ -43,8 +47,22 @@ def add_lineage(
 
 def registry_path(name: str) -> str:
     """Return the registry's collection for a bundle artifact, `<role>-bundle`."""
-    registry = os.environ.get("WANDB_REGISTRY", "model")
-    return f"wandb-registry-{registry}/trashlens-{name.removesuffix('-bundle')}"
+    registry = os.environ.get("WANDB_REGISTRY") or REGISTRY
+    return f"{REGISTRY_PREFIX}{registry}/trashlens-{name.removesuffix('-bundle')}"
+
+
+def _link(artifact: wandb.Artifact, path: str) -> list[str]:
+    """Link a bundle to the registry; return what hindered it, as a sentence."""
+    try:
+        artifact.link(path)
+    except (wandb.Error, ValueError) as error:
+        registry = path.partition("/")[0].removeprefix(REGISTRY_PREFIX)
+        return [
+            f"{artifact.name} is uploaded, but W&B did not link it to the registry {registry} "
+            f"({explain(error)}). Your organisation on W&B must have a registry of this name that accepts "
+            "the type `bundle`; WANDB_REGISTRY names another one."
+        ]
+    return []
 
 
 def _path(place: str, version: Mapping[str, Any]) -> str:

@@ -16,12 +16,12 @@ from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
 from trashlens.errors import TrackingError
 
-__all__ = ["LINEAGE_TYPES", "RecordedRun", "find_runs", "read_records", "read_run"]
+__all__ = ["LINEAGE_TYPES", "RecordedRun", "find_runs", "measure_whole", "read_records", "read_run"]
 
 LINEAGE_TYPES = ("dataset", "model", "bundle")
 MAGIC = b":W&B"
 FILE_HEADER, PIECE_HEADER, BLOCK = 7, 7, 32 * 1024
-FULL, LAST = 1, 4
+FULL, FIRST, LAST = 1, 2, 4
 
 
 @dataclass(kw_only=True)
@@ -47,6 +47,8 @@ class RecordedRun:
     """W&B's own artifacts of tables and their pictures, likewise."""
     exit_code: int | None = None
     """None while it has not ended."""
+    damage: str | None = None
+    """Why nothing else is known of it, as a sentence."""
 
     @property
     def uploaded_marker(self) -> Path:
@@ -60,24 +62,24 @@ class RecordedRun:
 
 
 def find_runs(folders: Sequence[Path]) -> list[RecordedRun]:
-    """Return the runs recorded anywhere below the folders, the first started first.
+    """Return the runs recorded anywhere below the folders, the first started first, damaged ones too.
 
     Raises:
-        TrackingError: a folder is not there, or a file is none of W&B's.
+        TrackingError: a folder is not there.
     """
     for folder in folders:
         if not folder.is_dir():
             raise TrackingError(f"There is no folder {folder}. Name folders that training wrote.")
     files = {file.resolve() for folder in folders for file in folder.rglob("*run-*/run-*.wandb")}
     # W&B names a run's folder by the time of its start: [offline-]run-YYYYMMDD_hhmmss-ID.
-    return [read_run(file) for file in sorted(files, key=lambda f: f.parent.name.split("run-", 1)[1])]
+    return [_try_run(file) for file in sorted(files, key=lambda f: f.parent.name.split("run-", 1)[1])]
 
 
 def read_run(file: Path) -> RecordedRun:
     """Return what a `.wandb` file says.
 
     Raises:
-        TrackingError: it is not one.
+        TrackingError: it is not one, or does not get as far as to name its run.
     """
     run = RecordedRun(file=file)
     for record in read_records(file):
@@ -97,6 +99,10 @@ def read_run(file: Path) -> RecordedRun:
             _artifacts_of(run, record.artifact).append(_describe(record.artifact))
         elif kind == "exit":
             run.exit_code = record.exit.exit_code
+    if not run.id:
+        raise TrackingError(
+            f"{file} ends before it says which run it is: it has just begun, or was killed."
+        )
     return run
 
 
@@ -106,8 +112,31 @@ def read_records(file: Path) -> Iterator[Any]:
     Raises:
         TrackingError: it is not one.
     """
+    for record, _ in _records_and_ends(file):
+        yield record
+
+
+def measure_whole(file: Path) -> int:
+    """Return the length, in bytes, up to the end of a `.wandb` file's last whole record.
+
+    Raises:
+        TrackingError: it is not one.
+    """
+    return max((end for _, end in _records_and_ends(file)), default=FILE_HEADER)
+
+
+def _try_run(file: Path) -> RecordedRun:
+    try:
+        return read_run(file)
+    except (TrackingError, OSError, ValueError) as error:
+        sentence = str(error) if isinstance(error, TrackingError) else f"{file} cannot be read: {error}."
+        return RecordedRun(file=file, damage=sentence)
+
+
+def _records_and_ends(file: Path) -> Iterator[tuple[Any, int]]:
+    """Yield each whole record and the position behind it."""
     data = file.read_bytes()
-    if data[: len(MAGIC)] != MAGIC:
+    if not MAGIC.startswith(data[: len(MAGIC)]):  # one that has just begun is empty
         raise TrackingError(f"{file} is not a run that W&B recorded.")
     position, record = FILE_HEADER, b""
     while position + PIECE_HEADER <= len(data):
@@ -117,10 +146,13 @@ def read_records(file: Path) -> Iterator[Any]:
             continue
         _, length, kind = struct.unpack_from("<IHB", data, position)
         start, position = position + PIECE_HEADER, position + PIECE_HEADER + length
-        record += data[start:position]
+        # A record that was torn has no last piece; the next one starts anew.
+        record = (b"" if kind in (FULL, FIRST) else record) + data[start:position]
         if kind in (FULL, LAST):
+            if position > len(data):
+                return
             try:
-                yield Record.FromString(record)
+                yield Record.FromString(record), position
             except DecodeError:
                 return
             record = b""
