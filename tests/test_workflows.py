@@ -124,7 +124,9 @@ class Runner:
         self.folder, self.hub, self.wandb = folder, hub, wandb
         self.done: set[str] = set()
         inherited = {
-            k: v for k, v in os.environ.items() if not k.startswith(("HF_", "WANDB_", "TRASHLENS_"))
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("HF_", "PIPENV_", "WANDB_", "TRASHLENS_"))
         }
         self.environment = {
             **inherited,
