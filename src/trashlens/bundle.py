@@ -79,11 +79,7 @@ class Bundle:
                 raise BundleError(
                     f"The bundle {folder} has format {record['format']}; this version reads {FORMAT}. {advice}"
                 )
-            if record["model"]["sha256"] != hashlib.sha256(model).hexdigest():
-                raise BundleError(
-                    f"The SHA-256 of {folder / MODEL_FILE} differs from the one in {JSON_FILE}. {advice}"
-                )
-            return cls(
+            bundle = cls(
                 role=record["role"],
                 architecture=record["architecture"],
                 labels=tuple(record["labels"]),
@@ -95,8 +91,13 @@ class Bundle:
                 metrics=record["metrics"],
                 provenance=record["provenance"],
             )
+            if record["model"]["sha256"] != bundle.sha256:
+                raise BundleError(
+                    f"The SHA-256 of {folder / MODEL_FILE} differs from the one in {JSON_FILE}. {advice}"
+                )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{folder / JSON_FILE} is incomplete: {error!r}. {advice}") from error
+        return bundle
 
     @classmethod
     def from_hub(cls, repo: str, *, role: str, revision: str | None = None) -> "Bundle":
@@ -116,9 +117,7 @@ class Bundle:
             # The cache keeps a file below its commit: the graph must come from the same one.
             commit = record.parents[1].name
             hf_hub_download(repo, f"{role}/{MODEL_FILE}", revision=commit)
-        except (
-            Exception
-        ) as error:  # no connection, no such repository, revision or file, no right to read
+        except Exception as error:  # no connection, repository, revision, file or right to read
             raise BundleError(
                 f"The {role} bundle of {name} could not be fetched from the Hub ({type(error).__name__}). "
                 "Check its name, the revision and the connection, and HF_TOKEN if it is private."

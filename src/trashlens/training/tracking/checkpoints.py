@@ -38,10 +38,10 @@ def pull_checkpoint(wanted: Reference, runs: Path) -> str:
     with TemporaryDirectory() as temporary:
         fetched = Path(temporary) / role
         download_files(artifact, FILES, fetched)
-        present = [name for name in FILES if (fetched / name).is_file()]
-        if present != list(FILES) or hash_file(fetched / FILES[0]) != artifact.metadata.get("sha256"):
+        sha256 = artifact.metadata.get("sha256")
+        is_whole = all((fetched / name).is_file() for name in FILES)
+        if not is_whole or hash_file(fetched / FILES[0]) != sha256:
             raise TrackingError(f"{version} on W&B is no whole checkpoint: {folder} stays as it is.")
-        sha256 = hash_file(fetched / FILES[0])
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             replace_file(folder / name, (fetched / name).read_bytes())
