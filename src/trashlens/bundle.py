@@ -100,7 +100,7 @@ class Bundle:
         return bundle
 
     @classmethod
-    def from_hub(cls, repo: str, *, role: str, revision: str | None = None) -> "Bundle":
+    def from_hub(cls, repo: str, *, role: str = "student", revision: str | None = None) -> "Bundle":
         """Read and verify a role's bundle in a model repository of the Hub, `user/name`; downloads are cached.
 
         `revision` is a branch, tag or commit; without one it is what the repository holds now.
