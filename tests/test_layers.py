@@ -24,8 +24,8 @@ MAY_IMPORT = {
     "ui": {"errors", "image", "bundle", "classifier", "ui"},
     "training.data": {"errors", "files", "image", "training.data"},
     "training.networks": {"errors"},
-    "training.objectives": {"errors"},
-    "training.evaluate": {"errors"},
+    "training.objectives": {"training.objectives"},
+    "training.evaluate": {"errors", "training.evaluate"},
     "training.tracking": {
         *("errors", "files", "image", "bundle", "classifier"),
         *(f"training.{n}" for n in ("checkpoint", "evaluate", "tracking")),

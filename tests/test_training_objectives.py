@@ -12,7 +12,10 @@ from trashlens.training.objectives import (
     ObjectiveConfig,
     Supervised,
     class_weights,
+    dist_loss,
     kd_loss,
+    matching_loss,
+    standardised_loss,
 )
 
 
@@ -65,6 +68,82 @@ def test_supervised_by_hand_with_weights_and_smoothing() -> None:
     assert smoothed.item() == pytest.approx((first + math.log(2)) / 2)
 
 
+def test_mixed_labels_by_hand() -> None:
+    logits = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]])
+    # The first photo is 3/4 of class 0 and 1/4 of class 1; the second is all of class 1.
+    shares = torch.tensor([[0.75, 0.25], [0.0, 1.0]])
+    first = 0.75 * math.log(4 / 3) + 0.25 * math.log(4)
+    plain = Supervised(torch.ones(2), 0.0)(logits, torch.empty(0), shares)["loss"]
+    assert plain.item() == pytest.approx((first + math.log(2)) / 2)
+    # Class 1 weighs three: numerator by class, divided by the weight of all labels, 3/4 + 3 (1/4 + 1).
+    weighted = Supervised(torch.tensor([1.0, 3.0]), 0.0)(logits, torch.empty(0), shares)["loss"]
+    numerator = 0.75 * math.log(4 / 3) + 3 * 0.25 * math.log(4) + 3 * math.log(2)
+    assert weighted.item() == pytest.approx(numerator / (0.75 + 3 * 1.25))
+
+
+def test_hard_labels_and_the_same_as_shares_give_torchs_number() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(16, 6, generator=generator)
+    labels = torch.randint(6, (16,), generator=generator)
+    weights = torch.rand(6, generator=generator) + 0.1
+    objective = Supervised(weights, 0.1)
+    hard = objective(logits, torch.empty(0), labels)["loss"]
+    shares = objective(logits, torch.empty(0), nn.functional.one_hot(labels, 6).float())["loss"]
+    expected = nn.CrossEntropyLoss(weights, label_smoothing=0.1)(logits, labels)
+    assert hard.item() == pytest.approx(expected.item())
+    assert shares.item() == pytest.approx(expected.item())
+    # Only the weights' ratios matter, for mixed labels too.
+    mixed = 0.3 * nn.functional.one_hot(labels, 6) + 0.7 * nn.functional.one_hot(labels.roll(1), 6)
+    ten_times = Supervised(10 * weights, 0.1)(logits, torch.empty(0), mixed)["loss"]
+    assert ten_times.item() == pytest.approx(objective(logits, torch.empty(0), mixed)["loss"].item())
+
+
+def test_dist_by_hand() -> None:
+    # Probabilities: student (3/4, 1/4) and (1/2, 1/2), teacher (1/4, 3/4) and (3/4, 1/4).
+    student = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]])
+    teacher = torch.tensor([[0.0, math.log(3.0)], [math.log(3.0), 0.0]])
+    # Over the classes: -1 for the first photo, 0 for the second, which prefers none.
+    inter = dist_loss(student, teacher, 1.0, beta=1, gamma=0)
+    assert inter.item() == pytest.approx(1 - (-1 + 0) / 2)
+    # Over the two photos the student falls where the teacher rises, for both classes.
+    intra = dist_loss(student, teacher, 1.0, beta=0, gamma=1)
+    assert intra.item() == pytest.approx(2)
+    both = dist_loss(student, teacher, 1.0, beta=3, gamma=5)
+    assert both.item() == pytest.approx(3 * 1.5 + 5 * 2)
+
+
+def test_dist_asks_for_relations_only() -> None:
+    teacher = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
+    assert dist_loss(teacher, teacher, 2.0, beta=1, gamma=1).item() == pytest.approx(0, abs=1e-5)
+    # A probability of 0.2 + 0.5 p is as good as p: the student need not be as sure as the teacher.
+    p = teacher.softmax(dim=1)
+    unsure = (0.5 * p + 0.5 / 6).log()
+    assert dist_loss(unsure, teacher, 1.0, beta=1, gamma=1).item() == pytest.approx(0, abs=1e-5)
+    assert kd_loss(unsure, teacher, 1.0).item() > 0.05
+
+
+def test_dist_has_a_finite_gradient_where_a_correlation_is_undefined() -> None:
+    student = torch.zeros(4, 6, requires_grad=True)  # as a fresh head answers
+    teacher = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    dist_loss(student, teacher, 2.0, beta=1, gamma=1).backward()
+    assert student.grad.isfinite().all()
+
+
+def test_standardised_by_hand() -> None:
+    # The z-scores of (4, 0) are (1, -1), those of (0, 1) are (-1, 1); at T = 2: (1/2, -1/2) and its opposite.
+    student, teacher = torch.tensor([[4.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    p = 1 / (1 + math.e)
+    expected = 4 * (p * math.log(p / (1 - p)) + (1 - p) * math.log((1 - p) / p))
+    assert standardised_loss(student, teacher, 2.0).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_standardised_ignores_how_large_logits_are() -> None:
+    teacher = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
+    assert standardised_loss(7 * teacher + 3, teacher, 2.0).item() == pytest.approx(0, abs=1e-5)
+    assert kd_loss(7 * teacher + 3, teacher, 2.0).item() > 1
+    assert standardised_loss(torch.zeros(8, 6), teacher, 2.0).isfinite()
+
+
 def test_class_weights_by_hand() -> None:
     counts = torch.tensor([1.0, 4.0])
     assert torch.allclose(class_weights(counts, 0.0), torch.ones(2))
@@ -73,11 +152,11 @@ def test_class_weights_by_hand() -> None:
     assert class_weights(torch.tensor([0.0]), 1.0).isfinite().all()
 
 
-def make_distilled(alpha: float) -> Distilled:
+def make_distilled(alpha: float, **settings: object) -> Distilled:
     torch.manual_seed(0)
     teacher = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(6))
     teacher(torch.randn(2, 3, 8, 8))
-    config = DistillConfig(teacher="unused", alpha=alpha, temperature=2.0)
+    config = DistillConfig(teacher="unused", alpha=alpha, temperature=2.0, **settings)
     return Distilled(Supervised(torch.ones(6), 0.1), teacher, config)
 
 
@@ -110,10 +189,36 @@ def test_the_parts_are_named_and_mixed_by_alpha(alpha: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"method": "dist", "beta": 2.0}, lambda s, t: dist_loss(s, t, 2.0, beta=2.0, gamma=1.0)),
+        ({"method": "standardised"}, lambda s, t: standardised_loss(s, t, 2.0)),
+        ({"method": "matching"}, lambda s, t: matching_loss(s, t, 2.0)),
+    ],
+    ids=["dist", "standardised", "matching"],
+)
+def test_the_teachers_part_is_the_chosen_one(settings: dict[str, object], expected: object) -> None:
+    objective = make_distilled(1.0, **settings).train()
+    logits, images = torch.randn(4, 6), torch.randn(4, 3, 8, 8)
+    parts = objective(logits, images, torch.full((4, 6), 1 / 6))
+    assert parts["loss"].item() == pytest.approx(expected(logits, objective.teacher(images)).item())
+
+
+def test_matching_uses_no_labels() -> None:
+    objective = make_distilled(1.0, method="matching")
+    logits, images = torch.randn(4, 6), torch.randn(4, 3, 8, 8)
+    one = objective(logits, images, torch.full((4, 6), 1 / 6))["loss"]
+    assert one.item() == objective(logits, images, torch.zeros(4, dtype=torch.long))["loss"].item()
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: DistillConfig(teacher="t", alpha=1.5),
         lambda: DistillConfig(teacher="t", temperature=0.0),
+        lambda: DistillConfig(teacher="t", method="matching"),
+        lambda: DistillConfig(teacher="t", method="dist", beta=-1.0),
+        lambda: DistillConfig(teacher="t", method="dist", beta=0.0, gamma=0.0),
         lambda: ObjectiveConfig(label_smoothing=1.0),
         lambda: ObjectiveConfig(class_weight_power=2.0),
     ],

@@ -29,6 +29,12 @@ def test_baseline_and_student_differ_by_the_teachers_signal_only() -> None:
     assert baseline == student
 
 
+def test_matching_holds_with_mixed_photos() -> None:
+    options = ["--objective.distill.method=matching", "--objective.distill.alpha=1", "--augment.mixup=1"]
+    recipe = parse_recipe("student", options)
+    assert recipe.objective.distill.method == "matching"
+
+
 def test_options_override_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
@@ -49,6 +55,16 @@ def test_options_override_the_file(tmp_path: Path) -> None:
         ),
         ("student", ["--objective.distill=null"], "A student, and only a student, needs"),
         ("baseline", ["--objective.distill.teacher=t"], "A student, and only a student, needs"),
+        (
+            "student",
+            ["--objective.distill.method=matching", "--objective.distill.alpha=1", "--augment.mixup=0"],
+            "matching needs mixed photos",
+        ),
+        (
+            "student",
+            ["--objective.distill.method=matching", "--augment.mixup=1"],
+            "alpha must be 1 for matching",
+        ),
         ("teacher", ["--schedule.epochs=0"], r"schedule\.epochs must be at least 1"),
         ("teacher", ["--seed=x"], "seed"),
         ("teacher", ["--no_such_setting=1"], "no_such_setting"),

@@ -75,6 +75,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.role == "student") != (self.objective.distill is not None):
             raise ValueError("A student, and only a student, needs objective.distill.teacher.")
+        distill = self.objective.distill
+        if distill is not None and distill.method == "matching" and self.augment.mixup == 0:
+            raise ValueError(
+                "objective.distill.method matching needs mixed photos: augment.mixup above 0."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain values; files and folders by name only, so that it fits any machine."""

@@ -1,0 +1,57 @@
+"""What training minimises: the settings of the supervised part and of the teacher's part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["DistillConfig", "ObjectiveConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig:
+    """How a student learns from a teacher."""
+
+    teacher: Path
+    """Checkpoint folder of the trained teacher."""
+    method: Literal["hinton", "dist", "standardised", "matching"] = "hinton"
+    """What the teacher's part compares: softened probabilities (Hinton et al. 2015), their correlations (DIST,
+    Huang et al. 2022), probabilities of standardised logits (Sun et al. 2024), or the function itself on
+    mixed-up views, without labels (Beyer et al. 2022)."""
+    alpha: float = 0.7
+    """Share of the teacher's part in the loss; the rest is the supervised part."""
+    temperature: float = 3.0
+    """Softens both distributions; dimensionless. For `standardised` it is the base temperature."""
+    beta: float = 1.0
+    """Weight of the correlation over the classes of a photo; `dist` only."""
+    gamma: float = 1.0
+    """Weight of the correlation over the photos of a batch, class by class; `dist` only."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise ValueError("objective.distill.alpha must lie in [0, 1].")
+        if not self.temperature > 0:
+            raise ValueError("objective.distill.temperature must be positive.")
+        if self.beta < 0 or self.gamma < 0 or self.beta + self.gamma == 0:
+            raise ValueError(
+                "objective.distill.beta and .gamma must not be negative, and not both be zero."
+            )
+        if self.method == "matching" and self.alpha != 1:
+            raise ValueError("objective.distill.alpha must be 1 for matching, which uses no labels.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What training minimises."""
+
+    label_smoothing: float = 0.1
+    """Probability mass spread over all classes (Szegedy et al. 2016)."""
+    class_weight_power: float = 0.5
+    """Weights are (1 / class frequency) to this power: 0 for none, 1 for fully balanced."""
+    distill: DistillConfig | None = None
+    """Learn from a teacher as well."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError("objective.label_smoothing must lie in [0, 1).")
+        if not 0 <= self.class_weight_power <= 1:
+            raise ValueError("objective.class_weight_power must lie in [0, 1].")
