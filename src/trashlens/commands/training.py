@@ -88,7 +88,8 @@ def evaluate_command(argv: Sequence[str]) -> int:
             "--write keeps the numbers of TrashNet's test photos; leave out --photos with it."
         )
     if folder is None:
-        photos, name = read_originals(construct(DataConfig, given), "test"), "test"
+        originals = read_originals(construct(DataConfig, given), "test")
+        photos, name = [(one.data, one.label) for one in originals], "test"
     else:
         photos, name = labelled_photos(folder, LABELS), folder.name
     runs = Path("runs/evaluate") if write else None

@@ -1,27 +1,41 @@
 """TrashNet from its source to split photos on disk, and from there to batches."""
 
-from trashlens.training.data.loaders import (
-    AugmentConfig,
-    LoaderConfig,
-    Loaders,
-    make_loaders,
-    read_photos,
+from trashlens.training.data.augment import AugmentConfig
+from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_photos
+from trashlens.training.data.manifest import (
+    FOLDS,
+    SPLITS,
+    GroupedPhoto,
+    Photo,
+    read_grouped,
+    read_groups,
+    read_manifest,
 )
-from trashlens.training.data.manifest import SPLITS, Photo, read_manifest
-from trashlens.training.data.prepare import DataConfig, prepare_data, read_data_record, read_originals
+from trashlens.training.data.prepare import (
+    DataConfig,
+    Original,
+    prepare_data,
+    read_data_record,
+    read_originals,
+)
 from trashlens.training.data.source import LABELS
 
 __all__ = [
+    "FOLDS",
     "LABELS",
     "SPLITS",
     "AugmentConfig",
     "DataConfig",
+    "GroupedPhoto",
     "LoaderConfig",
     "Loaders",
+    "Original",
     "Photo",
     "make_loaders",
     "prepare_data",
     "read_data_record",
+    "read_grouped",
+    "read_groups",
     "read_manifest",
     "read_originals",
     "read_photos",

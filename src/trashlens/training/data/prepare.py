@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 from sklearn.model_selection import train_test_split
@@ -17,10 +17,19 @@ from tqdm import tqdm
 from trashlens.errors import DataError, ImageError
 from trashlens.files import replace_file, replace_folder
 from trashlens.image import decode_image
-from trashlens.training.data.manifest import SPLITS, Photo, format_manifest, read_manifest
+from trashlens.training.data.manifest import (
+    FOLDS,
+    GROUPED_FILE,
+    SPLITS,
+    Photo,
+    format_manifest,
+    read_grouped,
+    read_groups,
+    read_manifest,
+)
 from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
 
-__all__ = ["DataConfig", "prepare_data", "read_data_record", "read_originals"]
+__all__ = ["DataConfig", "Original", "prepare_data", "read_data_record", "read_originals"]
 
 RECORD_FILE = "data.json"
 
@@ -35,8 +44,10 @@ class DataConfig:
     """Commit, tag or branch of the Hub dataset; what it resolved to is recorded."""
     folder: Path = Path("data")
     """Holds the committed manifests; the photos are written to `processed` below it."""
-    split: Literal["official", "random"] = "official"
-    """The dataset's own lists, or 80/10/10 stratified by class."""
+    split: Literal["official", "random", "grouped"] = "official"
+    """The dataset's own lists, 80/10/10 stratified by class, or five folds with no object on two sides."""
+    fold: int = 0
+    """Which of the grouped split's five folds, 0 to 4, is the test split."""
     seed: int = 0
     """Seed of the random split."""
     short_side_px: int = 256
@@ -45,6 +56,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.short_side_px < 32:
             raise ValueError("short_side_px must be at least 32.")
+        if not 0 <= self.fold < FOLDS:
+            raise ValueError(f"fold must lie in 0 to {FOLDS - 1}.")
+        if self.fold and self.split != "grouped":
+            raise ValueError("Only the grouped split has folds: give split grouped with fold.")
 
     @property
     def processed(self) -> Path:
@@ -53,20 +68,35 @@ class DataConfig:
 
     @property
     def manifest(self) -> Path:
-        """The split manifest: the committed official one, or the random split's own."""
-        name = (
-            "trashnet-official.csv" if self.split == "official" else f"trashnet-random-{self.seed}.csv"
-        )
-        return self.folder / name
+        """The split manifest: the committed official or grouped one, or the random split's own."""
+        names = {
+            "official": "trashnet-official.csv",
+            "random": f"trashnet-random-{self.seed}.csv",
+            "grouped": GROUPED_FILE,
+        }
+        return self.folder / names[self.split]
+
+
+class Original(NamedTuple):
+    """One of the source's own files, as a visitor would upload it."""
+
+    path: str
+    """`<class>/<file name>` in the source."""
+    data: bytes
+    """The file's content."""
+    label: str
+    """Class, one of `LABELS`."""
+    group: str
+    """The object on the photo, from `trashnet-grouped.csv`; the path itself where that says nothing."""
 
 
 def prepare_data(config: DataConfig) -> dict[str, Any]:
     """Write the split photos to `config.processed` and return the record kept beside them.
 
-    The record (`data.json`) holds source, revision, split, the hash of the manifest, the photos by split
-    and class, the dropped paths, and how many files differ in bytes from the manifest (a re-encoded copy
-    of TrashNet has the same photos under the same names with other bytes). An earlier result stays in
-    place until the new one is complete.
+    The record (`data.json`) holds source, revision, split (with its seed if random, its fold if grouped),
+    the hash of the manifest, the photos by split and class, the dropped paths, and how many files differ in
+    bytes from the manifest (a re-encoded copy of TrashNet has the same photos under the same names with
+    other bytes). An earlier result stays in place until the new one is complete.
 
     Raises:
         DataError: the source is missing, damaged or not TrashNet; nothing is written.
@@ -76,14 +106,15 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
     dropped = contradictory_twins(hashes)
     hashes = {path: digest for path, digest in hashes.items() if path not in dropped}
     photos = _split(config, hashes)
-    official = config.split == "official"
-    manifest = config.manifest.read_bytes() if official else format_manifest(photos)
+    drawn = config.split == "random"
+    manifest = format_manifest(photos) if drawn else config.manifest.read_bytes()
     record = {
         "dataset": HUB_DATASET,
         "source": "hub" if config.source == "hub" else Path(config.source).name,
         "revision": commit,
         "split": config.split,
-        "seed": None if official else config.seed,
+        "seed": config.seed if drawn else None,
+        "fold": config.fold if config.split == "grouped" else None,
         "short_side_px": config.short_side_px,
         "manifest": config.manifest.name,
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
@@ -98,23 +129,27 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
     with replace_folder(config.processed) as staging:
         _write_photos(photos, files, staging, config.short_side_px)
         (staging / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if not official:
+        if drawn:
             replace_file(config.manifest, manifest)
     return record
 
 
-def read_originals(config: DataConfig, split: str) -> list[tuple[bytes, str]]:
-    """Return the source's own files of one split with their classes, as a visitor would upload them.
+def read_originals(config: DataConfig, split: str) -> list[Original]:
+    """Return the source's own files of one split with their classes and groups.
 
     Raises:
         DataError: the source or the manifest is missing, damaged or not TrashNet.
     """
     files, _ = read_source(config.source, config.revision)
-    photos = read_manifest(config.manifest)
+    photos, groups = _read_split(config), read_groups(config.folder)
     missing = [photo.path for photo in photos if photo.path not in files]
     if missing:
         raise DataError(f"{len(missing)} photos of {config.manifest} are not in the source.")
-    return [(files[photo.path], photo.label) for photo in photos if photo.split == split]
+    return [
+        Original(photo.path, files[photo.path], photo.label, groups.get(photo.path, photo.path))
+        for photo in photos
+        if photo.split == split
+    ]
 
 
 def read_data_record(config: DataConfig) -> dict[str, Any]:
@@ -138,15 +173,25 @@ def _content_hash(hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def _read_split(config: DataConfig) -> list[Photo]:
+    """Return every photo with its split, as the manifest says."""
+    if config.split != "grouped":
+        return read_manifest(config.manifest)
+    return [
+        Photo(path=photo.path, label=photo.label, split=photo.split_in(config.fold), sha256=photo.sha256)
+        for photo in read_grouped(config.manifest)
+    ]
+
+
 def _split(config: DataConfig, hashes: Mapping[str, str]) -> list[Photo]:
-    """Return every photo with its split: as the committed manifest says, or drawn anew."""
-    if config.split == "official":
-        photos = read_manifest(config.manifest)
+    """Return every photo with its split: as a committed manifest says, or drawn anew."""
+    if config.split != "random":
+        photos = _read_split(config)
         unknown = {photo.path for photo in photos} ^ set(hashes)
         if unknown:
             raise DataError(
                 f"{len(unknown)} photos differ between the source and {config.manifest}, first {min(unknown)}. "
-                "The official split needs TrashNet's own file names."
+                f"The {config.split} split needs TrashNet's own file names."
             )
         return photos
     paths = sorted(hashes)

@@ -94,12 +94,15 @@ def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
     wanted = {
         "split": recipe.data.split,
         "seed": recipe.data.seed if recipe.data.split == "random" else None,
+        "fold": recipe.data.fold if recipe.data.split == "grouped" else None,
         "short_side_px": recipe.data.short_side_px,
     }
-    if any(data[key] != value for key, value in wanted.items()):
+    # Photos prepared before there were folds have none in their record.
+    if any(data.get(key) != value for key, value in wanted.items()):
         raise RecipeError(
             f"{recipe.data.processed} was prepared otherwise (split {data['split']}, seed {data['seed']}, "
-            f"{data['short_side_px']} px). Run `trashlens data` with the recipe's settings first."
+            f"fold {data.get('fold')}, {data['short_side_px']} px). "
+            "Run `trashlens data` with the recipe's settings first."
         )
     return data
 
