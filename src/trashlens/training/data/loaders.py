@@ -12,44 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
 from trashlens.errors import DataError
 from trashlens.image import Preprocess, decode_image, list_labelled
+from trashlens.training.data.augment import AugmentConfig, BatchAugmentation, PhotoAugmentation
+from trashlens.training.data.cutouts import read_cutouts
 
-__all__ = [
-    "AugmentConfig",
-    "BatchAugmentation",
-    "LoaderConfig",
-    "Loaders",
-    "PhotoSet",
-    "load_split",
-    "make_loaders",
-    "read_photos",
-    "spatial_augmentation",
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """What happens to a training photo before normalisation; nothing of it happens in evaluation."""
-
-    size_px: int = 192
-    """Side of the training crop, pixels; a bit below the evaluation size (Touvron et al. 2019)."""
-    min_area: float = 0.35
-    """Smallest share of the photo's area in a random crop."""
-    flip: bool = True
-    """Mirror at random, left-right and upside down: waste has no upright."""
-    jitter: float = 0.3
-    """Largest relative change of brightness, contrast and saturation; drawn once a batch, where it is cheap."""
-
-    def __post_init__(self) -> None:
-        if self.size_px < 16:
-            raise ValueError("augment.size_px must be at least 16.")
-        if not 0 < self.min_area <= 1:
-            raise ValueError("augment.min_area must lie in (0, 1].")
-        if not 0 <= self.jitter < 1:
-            raise ValueError("augment.jitter must lie in [0, 1).")
+__all__ = ["LoaderConfig", "Loaders", "PhotoSet", "Split", "load_split", "make_loaders", "read_photos"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +42,9 @@ class PhotoSet(Dataset[tuple[Tensor, int]]):
 
     def __init__(
         self,
-        images: Sequence[Image.Image],
+        images: Sequence[Any],
         labels: Sequence[int],
-        transform: Callable[[Image.Image], Tensor],
+        transform: Callable[[Any], Tensor],
     ) -> None:
         """Take the photos, their class indices, and what is done to a photo at each access."""
         self.images, self.labels, self.transform = images, labels, transform
@@ -105,7 +74,8 @@ class Loaders:
     """Batches of `(images float32 [B, 3, H, W], labels int64 [B])`."""
 
     train: DataLoader[Any]
-    """Augmented and shuffled; H = W = augment.size_px; the last, smaller batch is dropped."""
+    """Augmented and shuffled; H = W = augment.size_px; the last, smaller batch is dropped; with mixup the labels
+    are float32 [B, classes]."""
     val: DataLoader[Any]
     """Preprocessed as in serving, in order."""
     probe: DataLoader[Any]
@@ -118,8 +88,22 @@ class Loaders:
     """What the loader processes are seeded from; seed it anew for each epoch."""
 
 
-def load_split(processed: Path, split: str) -> tuple[list[Image.Image], list[int], tuple[str, ...]]:
-    """Return one split of the prepared photos: RGB images, class indices, class names.
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """One split of the prepared photos, decoded."""
+
+    images: list[Image.Image]
+    """RGB."""
+    classes: list[int]
+    """Class index of each image."""
+    paths: list[Path]
+    """Where each image lies."""
+    labels: tuple[str, ...]
+    """Class names by index."""
+
+
+def load_split(processed: Path, split: str) -> Split:
+    """Return one split of the prepared photos.
 
     Raises:
         DataError: nothing has been prepared there.
@@ -129,9 +113,13 @@ def load_split(processed: Path, split: str) -> tuple[list[Image.Image], list[int
         raise DataError(f"{processed} holds no prepared photos. Run `trashlens data` first.")
     datasets.disable_progress_bars()  # "Downloading" would alarm who is offline; nothing is downloaded
     photos = datasets.load_dataset("imagefolder", data_files={split: str(folder / "**")}, split=split)
-    raw = photos.cast_column("image", datasets.Image(decode=False))
-    images = [decode_image(row["bytes"] or row["path"]) for row in raw["image"]]
-    return images, list(photos["label"]), tuple(photos.features["label"].names)
+    rows = photos.cast_column("image", datasets.Image(decode=False))["image"]
+    return Split(
+        images=[decode_image(row["bytes"] or row["path"]) for row in rows],
+        classes=list(photos["label"]),
+        paths=[Path(row["path"]) for row in rows],
+        labels=tuple(photos.features["label"].names),
+    )
 
 
 def make_loaders(
@@ -143,8 +131,7 @@ def make_loaders(
     seed: int,
 ) -> Loaders:
     """Return the loaders of the train and val splits; the test split is not touched."""
-    images, classes, labels = load_split(processed, "train")
-    val_images, val_classes, _ = load_split(processed, "val")
+    known, unknown = load_split(processed, "train"), load_split(processed, "val")
     serving = ServingTransform(preprocess)
     generator = torch.Generator().manual_seed(seed)
     options: dict[str, Any] = {
@@ -152,20 +139,23 @@ def make_loaders(
         "num_workers": loader.workers,
         "pin_memory": torch.cuda.is_available(),
     }
+    photos: Sequence[Any] = known.images
+    if augment.background:
+        photos = read_cutouts(processed, known.paths, known.images)
     train = DataLoader(
-        PhotoSet(images, classes, spatial_augmentation(augment)),
+        PhotoSet(photos, known.classes, PhotoAugmentation(augment, seed=seed)),
         shuffle=True,
         drop_last=True,
-        collate_fn=BatchAugmentation(augment, preprocess),
+        collate_fn=BatchAugmentation(augment, preprocess, classes=len(known.labels)),
         generator=generator,
         **options,
     )
     return Loaders(
         train=train,
-        val=DataLoader(PhotoSet(val_images, val_classes, serving), **options),
-        probe=DataLoader(PhotoSet(images, classes, serving), **options),
-        labels=labels,
-        class_counts=torch.bincount(torch.tensor(classes), minlength=len(labels)).float(),
+        val=DataLoader(PhotoSet(unknown.images, unknown.classes, serving), **options),
+        probe=DataLoader(PhotoSet(known.images, known.classes, serving), **options),
+        labels=known.labels,
+        class_counts=torch.bincount(torch.tensor(known.classes), minlength=len(known.labels)).float(),
         generator=generator,
     )
 
@@ -185,30 +175,3 @@ def read_photos(
         raise DataError(f"{folder} holds no prepared photos. Run `trashlens data` first.")
     images = np.stack([preprocess(decode_image(path)) for path, _ in photos])
     return images, np.array([labels.index(label) for _, label in photos])
-
-
-class BatchAugmentation:
-    """Collates uint8 photos, jitters the batch's colours and normalises: cheap, since done once a batch."""
-
-    def __init__(self, augment: AugmentConfig, preprocess: Preprocess) -> None:
-        """Take the strength from `augment` and mean and std from `preprocess`."""
-        jitter = augment.jitter
-        self.transform = v2.Compose(
-            [
-                v2.ToDtype(torch.float32, scale=True),
-                v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter),
-                v2.Normalize(mean=list(preprocess.mean), std=list(preprocess.std)),
-            ]
-        )
-
-    def __call__(self, batch: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
-        """Return float32 images [B, 3, H, W] and int64 labels [B]."""
-        images, labels = zip(*batch, strict=True)
-        return self.transform(torch.stack(images)), torch.tensor(labels)
-
-
-def spatial_augmentation(augment: AugmentConfig) -> v2.Transform:
-    """Return what each photo passes on its own: PIL image -> uint8 [3, size_px, size_px]."""
-    flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()] if augment.flip else []
-    crop = v2.RandomResizedCrop(augment.size_px, scale=(augment.min_area, 1.0), antialias=True)
-    return v2.Compose([v2.PILToTensor(), crop, *flips])

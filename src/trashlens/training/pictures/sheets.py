@@ -13,7 +13,8 @@ from PIL import Image
 from trashlens.image import Preprocess, decode_image
 from trashlens.scoreboard import SOFT
 from trashlens.training.data import LABELS, AugmentConfig, Photo
-from trashlens.training.data.loaders import BatchAugmentation, spatial_augmentation
+from trashlens.training.data.augment import BatchAugmentation, PhotoAugmentation
+from trashlens.training.data.foreground import cut_out
 from trashlens.training.evaluate import rank_by_loss
 
 __all__ = [
@@ -72,13 +73,15 @@ def draw_augmentation(
     photo: bytes, augment: AugmentConfig, preprocess: Preprocess, *, count: int = 5, seed: int = 0
 ) -> Figure:
     """Return the photo and what training makes of it, `count` times; drawn from `seed`."""
-    spatial, collate = spatial_augmentation(augment), BatchAugmentation(augment, preprocess)
+    change = PhotoAugmentation(augment, seed=seed)
+    collate = BatchAugmentation(augment, preprocess, classes=len(LABELS))
     image = decode_image(photo)
+    taken_apart = cut_out(np.array(image)) if augment.background else image
     sheet: list[bytes | Image.Image] = [image]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for _ in range(count):
-            batch, _labels = collate([(spatial(image), 0)])
+            batch, _labels = collate([(change(taken_apart), 0)])
             pixels = batch[0].permute(1, 2, 0).numpy() * preprocess.std + preprocess.mean
             sheet.append(Image.fromarray((pixels.clip(0, 1) * 255).astype(np.uint8)))
     return _draw_sheet(sheet, ["the photo", *(f"view {n + 1}" for n in range(count))], columns=count + 1)
