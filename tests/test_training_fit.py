@@ -138,6 +138,43 @@ def test_a_run_killed_with_signal_9_continues(recipe_file: Path, tmp_path: Path)
     assert same_weights(whole, output)
 
 
+def start_of(folder: Path) -> Path:
+    """Write weights that a run can start from; their batch norm has statistics of its own."""
+    torch.manual_seed(3)
+    network, _ = create_network(NetworkConfig(name="test_efficientnet", weights="none"), classes=6)
+    for _ in range(3):
+        network.train()(torch.randn(8, 3, 32, 32) + 0.5)
+    save_file(network.state_dict(), folder / "start.safetensors")
+    return folder / "start.safetensors"
+
+
+def test_frozen_parts_stay_as_they_are_also_when_resumed(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {
+        "network__weights": start_of(tmp_path),
+        "network__frozen": "[conv_stem, bn1, blocks.0]",
+        "schedule__weight_decay": 0.5,
+    }
+    whole = fit(recipe_of(recipe_file, output=tmp_path / "whole", **changes))
+    start, ended = load_file(tmp_path / "start.safetensors"), weights_of(whole)
+    frozen = ("conv_stem.", "bn1.", "blocks.0.")
+    assert ended.keys() == start.keys()
+    assert all(torch.equal(start[name], ended[name]) for name in start if name.startswith(frozen))
+    for name in ("blocks.1.0.bn1.running_var", "blocks.1.0.conv_exp.weight", "classifier.weight"):
+        assert not torch.equal(start[name], ended[name])
+    assert read_checkpoint(whole).record["recipe"]["network"]["frozen"] == [
+        name.removesuffix(".") for name in frozen
+    ]
+    recipe = recipe_of(recipe_file, output=tmp_path / "broken", **changes)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "track", lambda *_, **__: contextlib.nullcontext(Interrupting(9)))
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe)
+    fit(recipe)
+    assert same_weights(whole, tmp_path / "broken")
+
+
 def test_training_learns_and_the_checkpoint_is_the_best_epoch(recipe_file: Path) -> None:
     folder = fit(recipe_of(recipe_file, schedule__epochs=8))
     record = json.loads((folder / "checkpoint.json").read_text())

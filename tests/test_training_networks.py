@@ -7,7 +7,13 @@ import torch
 from safetensors.torch import save_file
 
 from trashlens.errors import RecipeError
-from trashlens.training.networks import NetworkConfig, create_network, fit_head
+from trashlens.training.networks import (
+    NetworkConfig,
+    create_network,
+    fit_head,
+    freeze,
+    train_unfrozen,
+)
 
 TOY = "test_efficientnet"
 
@@ -99,3 +105,33 @@ def test_the_head_answers_as_the_probe_does(config: NetworkConfig) -> None:
     assert accuracy > 0.9
     assert all(torch.equal(before[name], network.state_dict()[name]) for name in before)
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_frozen_parts_take_no_gradient_and_stay_in_evaluation() -> None:
+    network, _ = create_network(toy(), classes=6)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    freeze(network, ["conv_stem", "bn1", "blocks.0"])
+    train_unfrozen(network, ["conv_stem", "bn1", "blocks.0"])
+    assert network.training
+    network(torch.randn(4, 3, 32, 32) * 5 + 3).sum().backward()
+    frozen = ("conv_stem.", "bn1.", "blocks.0.")
+    for name, parameter in network.named_parameters():
+        assert (parameter.grad is None) == name.startswith(frozen), name
+    after = network.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before if name.startswith(frozen))
+    assert not torch.equal(after["blocks.1.0.bn1.running_mean"], before["blocks.1.0.bn1.running_mean"])
+    train_unfrozen(network, [])
+    assert network.bn1.training
+
+
+def test_what_cannot_be_frozen_is_a_sentence() -> None:
+    network, _ = create_network(toy(), classes=6)
+    with pytest.raises(
+        RecipeError, match=r"has no part 'layer9' to freeze; it is made of conv_stem, bn1"
+    ):
+        freeze(network, ["conv_stem", "layer9"])
+    with pytest.raises(RecipeError, match="has no part '' to freeze"):
+        freeze(network, [""])
+    with pytest.raises(RecipeError, match="leaves nothing to train"):
+        freeze(network, [name for name, _ in network.named_children()])

@@ -1,6 +1,6 @@
-"""Create a timm network, load weights into it (whole or in part), start its head from a linear probe."""
+"""Create a timm network, load weights, keep parts of it as they are, start its head from a linear probe."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from trashlens.errors import RecipeError, first_line
 
-__all__ = ["LoadReport", "NetworkConfig", "create_network", "fit_head"]
+__all__ = ["LoadReport", "NetworkConfig", "create_network", "fit_head", "freeze", "train_unfrozen"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,9 @@ class NetworkConfig:
     head: Literal["probe", "random"] = "probe"
     """Start the head from a linear probe on the frozen features (Kumar et al. 2022), or at random; always at
     random where the weights are `none`."""
+    frozen: tuple[str, ...] = ()
+    """Parts that stay as they are, weights and batch norm's statistics, for instance
+    `[conv_stem, bn1, blocks.0]`; steps are faster where they are the first ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,29 @@ def create_network(config: NetworkConfig, *, classes: int) -> tuple[nn.Module, L
     if config.weights in ("hub", "none"):
         return network, LoadReport(source=config.weights)
     return network, _load_weights(network, Path(config.weights), config.rename)
+
+
+def freeze(network: nn.Module, names: Sequence[str]) -> None:
+    """Take the gradients from the named parts of a network.
+
+    Raises:
+        RecipeError: there is no such part, or nothing is left to train.
+    """
+    parts = {name for name, _ in network.named_modules() if name}
+    for name in names:
+        if name not in parts:
+            close = ", ".join(name for name, _ in network.named_children())
+            raise RecipeError(f"The network has no part {name!r} to freeze; it is made of {close}.")
+        network.get_submodule(name).requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise RecipeError("network.frozen leaves nothing to train.")
+
+
+def train_unfrozen(network: nn.Module, frozen: Sequence[str]) -> None:
+    """Set training mode, but for the frozen parts, whose batch norm would follow the batches otherwise."""
+    network.train()
+    for name in frozen:
+        network.get_submodule(name).eval()
 
 
 @torch.inference_mode()

@@ -18,7 +18,13 @@ from trashlens.errors import RecipeError, TrainingError
 from trashlens.training.checkpoint import WEIGHTS_FILE, read_checkpoint
 from trashlens.training.data import Loaders, make_loaders
 from trashlens.training.evaluate import score
-from trashlens.training.networks import LoadReport, create_network, fit_head
+from trashlens.training.networks import (
+    LoadReport,
+    create_network,
+    fit_head,
+    freeze,
+    train_unfrozen,
+)
 from trashlens.training.objectives import Distilled, Supervised, class_weights
 from trashlens.training.recipe import Recipe
 from trashlens.training.tracking import Tracker
@@ -83,6 +89,7 @@ def make_trainer(
             with accelerator.autocast():
                 accuracy = fit_head(network, loaders.probe, device=accelerator.device)
             logger.info("Linear probe: %.3f of the training photos.", accuracy)
+    freeze(network, recipe.network.frozen)
     network = network.to(memory_format=torch.channels_last)  # the layout convolutions are fastest in
     objective = _make_objective(recipe, loaders).to(accelerator.device)
     schedule = recipe.schedule
@@ -152,6 +159,7 @@ def train_epoch(
     trainer.generator.manual_seed(seed + accelerator.process_index)
     trainer.train.set_epoch(epoch)
     trainer.network.train()
+    train_unfrozen(accelerator.unwrap_model(trainer.network), recipe.network.frozen)
     trainer.objective.train()
     sums: dict[str, float] = defaultdict(float)
     photos, start = 0, time.perf_counter()
