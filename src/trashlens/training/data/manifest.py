@@ -9,7 +9,7 @@ object share a group, a group lies in one of five folds, and each fold is the te
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,7 +154,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         ) from error
 
 
-def _format_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+def _format_rows(header: list[str], rows: Iterable[list[str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
