@@ -1,5 +1,14 @@
 """What predictions are worth: metrics with their uncertainty, and one network against another."""
 
-from trashlens.training.evaluate.metrics import calibration_error, change_temperature, rank_by_loss, score
+from trashlens.training.evaluate.calibration import calibration_error, change_temperature, reliability
+from trashlens.training.evaluate.metrics import rank_by_loss, score
+from trashlens.training.evaluate.paired import compare_paired
 
-__all__ = ["calibration_error", "change_temperature", "rank_by_loss", "score"]
+__all__ = [
+    "calibration_error",
+    "change_temperature",
+    "compare_paired",
+    "rank_by_loss",
+    "reliability",
+    "score",
+]

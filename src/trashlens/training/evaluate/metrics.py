@@ -5,52 +5,74 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, f1_score
 
-__all__ = ["calibration_error", "change_temperature", "rank_by_loss", "score"]
+from trashlens.training.evaluate.calibration import bin_photos, reliability, sum_gaps
+from trashlens.training.evaluate.intervals import name_bootstrap, percentile_interval, resample_sums
+
+__all__ = ["class_scores", "rank_by_loss", "score"]
 
 
 def score(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float64], *, classes: Sequence[str]
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    *,
+    classes: Sequence[str],
+    groups: NDArray[Any] | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Return what the predictions are worth, as plain values for JSON.
 
-    `labels` is [N], `probabilities` [N, classes]. Keys: `photos`; `accuracy` with `accuracy_interval`
-    (95 %, Wilson 1927); `macro_f1`; `f1` by class; `confusion` [true][predicted]; `ece`.
+    `labels` is [N], `probabilities` [N, classes]; `groups` [N] names the object on each photo. Keys: `photos`;
+    `accuracy`; `macro_f1`; `f1` by class; `confusion` [true][predicted]; `ece`; `reliability`, of its bins.
+    With groups, `accuracy_interval`, `macro_f1_interval` and `ece_interval` hold 95 % percentile bootstraps
+    over them; without, there is `accuracy_interval` alone (Wilson 1927), which takes each photo for an object
+    of its own. `interval` says which. The calibration error is never negative, and resampling adds to it: its
+    interval reaches further up than down.
     """
     predicted = probabilities.argmax(axis=1)
-    correct = int((predicted == labels).sum())
-    interval = binomtest(correct, len(labels)).proportion_ci(method="wilson")
-    indices = list(range(len(classes)))
-    f1 = f1_score(labels, predicted, labels=indices, average=None, zero_division=0)
-    return {
+    indices = np.arange(len(classes))
+    cells = (labels[:, None, None] == indices[:, None]) & (predicted[:, None, None] == indices)
+    bins = bin_photos(labels, probabilities)
+    confusion = cells.sum(axis=0)
+    f1 = class_scores(confusion)
+    correct = int(confusion.trace())
+    result: dict[str, Any] = {
         "photos": len(labels),
         "accuracy": correct / len(labels),
-        "accuracy_interval": [float(interval.low), float(interval.high)],
         "macro_f1": float(f1.mean()),
         "f1": dict(zip(classes, f1.tolist(), strict=True)),
-        "confusion": confusion_matrix(labels, predicted, labels=indices).tolist(),
-        "ece": calibration_error(labels, probabilities),
+        "confusion": confusion.tolist(),
+        "ece": float(sum_gaps(bins.sum(axis=0))),
+        "reliability": reliability(labels, probabilities),
     }
+    if groups is None:
+        wilson = binomtest(correct, len(labels)).proportion_ci(method="wilson")
+        return {
+            **result,
+            "accuracy_interval": [float(wilson.low), float(wilson.high)],
+            "interval": "Wilson",
+        }
+    tables = resample_sums(cells.astype(np.float64), groups, seed=seed)
+    accuracy = tables.trace(axis1=1, axis2=2) / tables.sum(axis=(1, 2))
+    estimates = {
+        "accuracy": accuracy,
+        "macro_f1": class_scores(tables).mean(axis=1),
+        "ece": sum_gaps(resample_sums(bins, groups, seed=seed)),
+    }
+    intervals = {f"{key}_interval": percentile_interval(values) for key, values in estimates.items()}
+    return {**result, **intervals, "interval": name_bootstrap(groups, photos=len(labels))}
 
 
-def calibration_error(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float64], *, bins: int = 15
-) -> float:
-    """Return the expected calibration error: mean |accuracy − confidence| over equal-width bins.
+def class_scores(confusion: NDArray[Any]) -> NDArray[np.float64]:
+    """Return F1 [..., classes] from photos by true and predicted class [..., classes, classes].
 
-    Each bin of the winning class's probability counts by its photos (Naeini et al. 2015, Guo et al. 2017).
+    F1 is 2 · right / (true + predicted) (van Rijsbergen 1979), and 0 for a class that does not occur.
     """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(correct[index == bin_].mean() - confidence[index == bin_].mean()) * (index == bin_).mean()
-        for bin_ in np.unique(index)
-    ]
-    return float(sum(gaps))
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    named = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    f1: NDArray[np.float64] = 2 * right / np.maximum(named, 1)
+    return f1
 
 
 def rank_by_loss(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -61,15 +83,3 @@ def rank_by_loss(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) 
     """
     own = probabilities[np.arange(len(labels)), labels]
     return np.argsort(own, kind="stable")
-
-
-def change_temperature(
-    probabilities: NDArray[np.float64], *, old: float, new: float
-) -> NDArray[np.float64]:
-    """Return softmax(logits / new) for probabilities [..., classes] that are softmax(logits / old).
-
-    Logits need not be known: they are `old` · log p up to a constant, which softmax ignores.
-    """
-    tiny = np.finfo(np.float64).tiny
-    softened: NDArray[np.float64] = softmax(old / new * np.log(np.maximum(probabilities, tiny)), axis=-1)
-    return softened
