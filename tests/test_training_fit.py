@@ -18,6 +18,7 @@ from trashlens.__main__ import main
 from trashlens.errors import RecipeError, TrainingError
 from trashlens.training.checkpoint import read_checkpoint
 from trashlens.training.fit import fit, loop
+from trashlens.training.fit.averaging import Averaging
 from trashlens.training.networks import NetworkConfig, create_network
 from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.tracking import Tracker
@@ -175,6 +176,64 @@ def test_frozen_parts_stay_as_they_are_also_when_resumed(
     assert same_weights(whole, tmp_path / "broken")
 
 
+def test_an_average_of_the_weights_by_hand() -> None:
+    network = torch.nn.BatchNorm1d(1)
+    averaging = Averaging(network, ema=0.75, keep_start=0.0, device=torch.device("cpu"))
+    averaging.begin(network)
+    for value in (8.0, 16.0, 0.0):
+        torch.nn.init.constant_(network.weight, value)
+        network.running_mean.fill_(-value)
+        averaging.update(network)
+    # The first is the average; then 3/4 of it and 1/4 of the next: 8, 10, 7.5.
+    with averaging.applied(network):
+        assert (network.weight.item(), network.running_mean.item()) == (7.5, -7.5)
+    assert (network.weight.item(), network.running_mean.item()) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("ema", "trained"), [(0.0, 16.0), (0.5, 12.0)])
+def test_a_share_of_the_start_by_hand(ema: float, trained: float) -> None:
+    network = torch.nn.BatchNorm1d(1)
+    averaging = Averaging(network, ema=ema, keep_start=0.25, device=torch.device("cpu"))
+    torch.nn.init.constant_(network.weight, 4.0)  # as a head that another process fitted arrives
+    averaging.begin(network)
+    for value in (8.0, 16.0):
+        torch.nn.init.constant_(network.weight, value)
+        network.running_var.fill_(value)
+        network.num_batches_tracked.add_(1)
+        averaging.update(network)
+    with averaging.applied(network):
+        assert network.weight.item() == 0.75 * trained + 0.25 * 4
+        assert network.running_var.item() == 0.75 * trained + 0.25 * 1
+    assert (network.weight.item(), network.num_batches_tracked.item()) == (16.0, 2)
+
+
+AVERAGED = {
+    "schedule__ema": 0.8,
+    "schedule__keep_start": 0.3,
+    "network__frozen": "[conv_stem, bn1]",
+}
+
+
+def test_averaged_weights_are_kept_and_survive_a_resumed_run(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {**AVERAGED, "network__weights": start_of(tmp_path)}
+    whole = fit(recipe_of(recipe_file, output=tmp_path / "whole", **changes))
+    recipe = recipe_of(recipe_file, output=tmp_path / "broken", **changes)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "track", lambda *_, **__: contextlib.nullcontext(Interrupting(9)))
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe)
+    fit(recipe)
+    assert same_weights(whole, tmp_path / "broken")
+    start, kept = load_file(tmp_path / "start.safetensors"), weights_of(whole)
+    assert torch.equal(start["conv_stem.weight"], kept["conv_stem.weight"])
+    changes["schedule__keep_start"] = 0.9
+    near = weights_of(fit(recipe_of(recipe_file, output=tmp_path / "near", **changes)))
+    name = "conv_head.weight"
+    assert (near[name] - start[name]).norm() < 0.5 * (kept[name] - start[name]).norm()
+
+
 def test_training_learns_and_the_checkpoint_is_the_best_epoch(recipe_file: Path) -> None:
     folder = fit(recipe_of(recipe_file, schedule__epochs=8))
     record = json.loads((folder / "checkpoint.json").read_text())
@@ -246,9 +305,10 @@ def test_accelerate_launch_trains_on_two_processes(recipe_file: Path, tmp_path: 
         "--num_cpu_threads_per_process=1",
     ]
     command = [sys.executable, "-m", *launch, "--main_process_port=0", "-m", "trashlens", "train"]
+    options = ["--schedule.ema=0.8", "--schedule.keep_start=0.3", "--network.frozen=[conv_stem, bn1]"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
-        [*command, str(recipe_file)],
+        [*command, str(recipe_file), *options],
         env=environment,
         capture_output=True,
         text=True,

@@ -66,6 +66,12 @@ def test_options_override_the_file(tmp_path: Path) -> None:
             "alpha must be 1 for matching",
         ),
         ("teacher", ["--schedule.epochs=0"], r"schedule\.epochs must be at least 1"),
+        ("teacher", ["--schedule.ema=1"], r"schedule\.ema and schedule\.keep_start must lie in"),
+        (
+            "teacher",
+            ["--schedule.keep_start=-0.1"],
+            r"schedule\.ema and schedule\.keep_start must lie in",
+        ),
         ("teacher", ["--seed=x"], "seed"),
         ("teacher", ["--no_such_setting=1"], "no_such_setting"),
     ],

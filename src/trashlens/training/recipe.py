@@ -32,6 +32,10 @@ class ScheduleConfig:
     """Share of the steps that the rate rises."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm; 0 for never."""
+    ema: float = 0.0
+    """Validate and keep an exponential average of the weights, with this decay a step; 0 for the last ones."""
+    keep_start: float = 0.0
+    """Share of the starting weights in those that are validated and kept (WiSE-FT, Wortsman et al. 2022)."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -42,6 +46,8 @@ class ScheduleConfig:
             raise ValueError("schedule.weight_decay and schedule.max_grad_norm must not be negative.")
         if not 0 < self.warmup < 1:
             raise ValueError("schedule.warmup must lie in (0, 1).")
+        if not (0 <= self.ema < 1 and 0 <= self.keep_start < 1):
+            raise ValueError("schedule.ema and schedule.keep_start must lie in [0, 1).")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,18 +124,21 @@ def _run_epochs(
     with bar:
         for epoch in range(progress.epoch, epochs):
             metrics = train_epoch(trainer, recipe, epoch=epoch, bar=bar, tracker=tracker)
-            metrics |= validate(trainer)
+            network = accelerator.unwrap_model(trainer.network)
+            with trainer.averaging.applied(network):
+                metrics |= validate(trainer)
+                progress.epoch = epoch + 1
+                progress.history.append({"epoch": epoch + 1, **metrics})
+                if metrics["val/accuracy"] >= progress.best_accuracy:
+                    progress.best_accuracy = metrics["val/accuracy"]
+                    if accelerator.is_main_process:
+                        write_checkpoint(recipe.output, network, _best(record, progress, metrics))
             bar.set_postfix(loss=f"{metrics['train/loss']:.3f}", val=f"{metrics['val/accuracy']:.3f}")
-            progress.epoch = epoch + 1
-            progress.history.append({"epoch": epoch + 1, **metrics})
             tracker.log({"epoch": epoch + 1, **metrics}, step=progress.epoch * steps)
-            if metrics["val/accuracy"] >= progress.best_accuracy:
-                progress.best_accuracy = metrics["val/accuracy"]
-                record |= {
-                    "epoch": epoch + 1,
-                    "val": {name: value for name, value in metrics.items() if name.startswith("val/")},
-                    "history": progress.history,
-                }
-                if accelerator.is_main_process:
-                    write_checkpoint(recipe.output, accelerator.unwrap_model(trainer.network), record)
             save_state(recipe.output, accelerator, progress)
+
+
+def _best(record: dict[str, Any], progress: Progress, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a checkpoint: the run's, with the epoch it is from and the curves up to there."""
+    val = {name: value for name, value in metrics.items() if name.startswith("val/")}
+    return {**record, "epoch": progress.epoch, "val": val, "history": progress.history}

@@ -18,6 +18,7 @@ from trashlens.errors import RecipeError, TrainingError
 from trashlens.training.checkpoint import WEIGHTS_FILE, read_checkpoint
 from trashlens.training.data import Loaders, make_loaders
 from trashlens.training.evaluate import score
+from trashlens.training.fit.averaging import Averaging
 from trashlens.training.networks import (
     LoadReport,
     create_network,
@@ -43,6 +44,7 @@ class Trainer:
     objective: nn.Module
     optimizer: Any
     scheduler: OneCycleLR
+    averaging: Averaging
     train: Any
     val: Any
     labels: tuple[str, ...]
@@ -96,6 +98,9 @@ def make_trainer(
     optimizer = create_optimizer_v2(
         network, opt="adamw", lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
+    averaging = Averaging(
+        network, ema=schedule.ema, keep_start=schedule.keep_start, device=accelerator.device
+    )
     network, optimizer, train, val = accelerator.prepare(network, optimizer, loaders.train, loaders.val)
     if len(train) == 0:
         raise RecipeError(
@@ -108,7 +113,8 @@ def make_trainer(
         pct_start=schedule.warmup,
         cycle_momentum=False,
     )
-    accelerator.register_for_checkpointing(scheduler)
+    averaging.begin(accelerator.unwrap_model(network))
+    accelerator.register_for_checkpointing(scheduler, averaging)
     return (
         Trainer(
             accelerator=accelerator,
@@ -116,6 +122,7 @@ def make_trainer(
             objective=objective,
             optimizer=optimizer,
             scheduler=scheduler,
+            averaging=averaging,
             train=train,
             val=val,
             labels=loaders.labels,
@@ -158,8 +165,9 @@ def train_epoch(
     set_seed(seed, device_specific=True)
     trainer.generator.manual_seed(seed + accelerator.process_index)
     trainer.train.set_epoch(epoch)
+    network = accelerator.unwrap_model(trainer.network)
     trainer.network.train()
-    train_unfrozen(accelerator.unwrap_model(trainer.network), recipe.network.frozen)
+    train_unfrozen(network, recipe.network.frozen)
     trainer.objective.train()
     sums: dict[str, float] = defaultdict(float)
     photos, start = 0, time.perf_counter()
@@ -182,6 +190,7 @@ def train_epoch(
         trainer.optimizer.step()
         if not trainer.optimizer.step_was_skipped:  # fp16 skips a step whose gradients overflow
             trainer.scheduler.step()
+            trainer.averaging.update(network)
         trainer.optimizer.zero_grad()
         for name, value in values.items():
             sums[name] += value
