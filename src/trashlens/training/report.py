@@ -14,8 +14,8 @@ from trashlens.classifier import Classifier, Comparison, compare
 from trashlens.errors import DataError
 from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
-from trashlens.scoreboard import draw_accuracy_latency, draw_confusion
-from trashlens.training.evaluate import score
+from trashlens.scoreboard import draw_pictures
+from trashlens.training.evaluate import compare_paired, score
 from trashlens.training.tracking.evaluation import record_evaluation
 
 __all__ = ["collect_answers", "compare_photos", "evaluate_bundles", "labelled_photos"]
@@ -29,12 +29,15 @@ def evaluate_bundles(
     write: bool = False,
     runs: Path | None = None,
     roles: Collection[str] = ROLES,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, Bundle]:
     """Return the bundles with `metrics[name]` and `metrics["latency"]` measured on photos and their classes.
 
-    Every photo is one request to all three networks in turn, so their times are interleaved. With `write`
-    the numbers are kept in each bundle.json; with `runs` the bundles and what they answer are recorded in W&B,
-    as a run whose files lie there. `roles` are those of which a new version is kept and recorded.
+    Every photo is one request to all three networks in turn, so their times are interleaved. `metrics[name]` is
+    what `score` returns, with `paired`: by role, the comparison with each other network. `groups` names the
+    object on each photo, over which intervals are drawn. With `write` the numbers are kept in each bundle.json;
+    with `runs` the bundles and what they answer are recorded in W&B, as a run whose files lie there. `roles`
+    are those of which a new version is kept and recorded.
 
     Raises:
         BundleError: a bundle is missing or damaged.
@@ -45,20 +48,21 @@ def evaluate_bundles(
     classifiers = {role: Classifier(bundle) for role, bundle in bundles.items()}
     comparisons = compare_photos(classifiers, photos)
     answers = {role: collect_answers(photos, comparisons, bundle) for role, bundle in bundles.items()}
+    members = None if groups is None else np.array(groups)
     measured = {}
     for role, bundle in bundles.items():
         metrics = {
-            name: score(*answers[role], classes=bundle.labels),
+            name: {
+                **score(*answers[role], classes=bundle.labels, groups=members),
+                "paired": _compare_with_others(bundles, answers, role, groups=members),
+            },
             "latency": _latency(comparisons, role),
         }
         measured[role] = dataclasses.replace(bundle, metrics={**bundle.metrics, **metrics})
         if write and role in roles:
             measured[role].write(models / role)
     if runs is not None:
-        drawings = {
-            "accuracy-latency": draw_accuracy_latency(measured, name=name),
-            "confusion": draw_confusion(measured, name=name),
-        }
+        drawings = draw_pictures(measured, name=name)
         pictured = [photo for photo, _ in photos]
         record_evaluation(
             measured, models, pictured, answers, drawings, name=name, folder=runs, roles=roles
@@ -101,6 +105,28 @@ def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[Path, st
     if not photos:
         raise DataError(f"{folder} holds no photos in folders named {', '.join(classes)}.")
     return photos
+
+
+def _compare_with_others(
+    bundles: Mapping[str, Bundle],
+    answers: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]],
+    role: str,
+    *,
+    groups: NDArray[np.str_] | None,
+) -> dict[str, dict[str, Any]]:
+    """Return by how much a network is better than each other one; `bundle` names the other's graph.
+
+    A network whose classes come in another order is left out: their answers cannot be laid side by side.
+    """
+    labels, own = answers[role]
+    return {
+        other: {
+            "bundle": bundle.short_id,
+            **compare_paired(labels, answers[other][1], own, groups=groups),
+        }
+        for other, bundle in bundles.items()
+        if other != role and bundle.labels == bundles[role].labels
+    }
 
 
 def _latency(comparisons: list[Comparison], role: str) -> dict[str, Any]:

@@ -1,66 +1,23 @@
-"""What the bundles' records say, as a table and as pictures for people."""
+"""What the bundles' records say, as pictures for people."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
 from trashlens.bundle import Bundle
+from trashlens.scoreboard.style import COLOURS, GREENS, INK, SOFT, style_axes
 
 __all__ = [
-    "COLOURS",
-    "INK",
-    "LINE",
-    "SOFT",
     "draw_accuracy_latency",
     "draw_confusion",
     "draw_history",
-    "format_latency",
-    "format_table",
-    "style_axes",
+    "draw_pictures",
+    "draw_reliability",
 ]
-
-COLOURS = {"teacher": "#7a4a78", "baseline": "#a8622a", "student": "#1f6b4d"}
-INK, SOFT, LINE = "#1d2420", "#59645d", "#e2e0d8"
-GREENS = LinearSegmentedColormap.from_list("greens", ["#ffffff", "#86bfa0", "#1a563f"])
-
-
-def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
-    """Return the Markdown table of what the bundles' records say; what was not measured is a dash."""
-    measured = f"{name} accuracy (95 %) | macro F1"
-    header = f"| role | network | parameters | file | {measured} | one photo | speed |"
-    rows = [header, "|---|---|---:|---:|---:|---:|---:|---:|"]
-    for role, bundle in bundles.items():
-        test, latency = bundle.metrics.get(name), bundle.metrics.get("latency")
-        accuracy = macro_f1 = time = speed = "–"
-        if test:
-            low, high = test["accuracy_interval"]
-            accuracy = f"{test['accuracy']:.3f} ({low:.3f} to {high:.3f})"
-            macro_f1 = f"{test['macro_f1']:.3f}"
-        if latency:
-            time, speed = f"{latency['infer_ms_p50']:.1f} ms", f"{latency['times_teacher_speed']:.1f}×"
-        rows.append(
-            f"| {role} | {bundle.architecture} | {bundle.parameters / 1e6:.1f} M "
-            f"| {len(bundle.model) / 1e6:.1f} MB | {accuracy} | {macro_f1} | {time} | {speed} |"
-        )
-    return "\n".join(rows)
-
-
-def format_latency(bundles: Mapping[str, Bundle]) -> str:
-    """Return the Markdown table of the recorded times: how long, how steadily, and measured how."""
-    rows = ["| role | median | 95th percentile | speed | measured |", "|---|---:|---:|---:|---|"]
-    for role, bundle in bundles.items():
-        latency = bundle.metrics.get("latency")
-        if latency:
-            rows.append(
-                f"| {role} | {latency['infer_ms_p50']:.1f} ms | {latency['infer_ms_p95']:.1f} ms "
-                f"| {latency['times_teacher_speed']:.1f}× | {latency['requests']} photos "
-                f"on {latency['cpu']} |"
-            )
-    return "\n".join(rows)
 
 
 def draw_accuracy_latency(bundles: Mapping[str, Bundle], *, name: str = "test") -> Figure:
@@ -131,6 +88,56 @@ def draw_confusion(bundles: Mapping[str, Bundle], *, name: str = "test") -> Figu
     return figure
 
 
+def draw_reliability(bundles: Mapping[str, Bundle], *, name: str = "test") -> Figure:
+    """Return each bundle's reliability diagram: right answers by what was claimed (Guo et al. 2017).
+
+    A dot is a bin of confidence, the line through it the 95 % interval of its accuracy; below, the photos in
+    each bin. Bins without a photo stay empty, bundles without a record are left out.
+    """
+    measured = {
+        role: bundle for role, bundle in bundles.items() if "reliability" in bundle.metrics.get(name, {})
+    }
+    figure = Figure(figsize=(3.2 * max(len(measured), 1) + 0.6, 4.4), layout="constrained")
+    if not measured:
+        return figure
+    grid = figure.add_gridspec(2, len(measured), height_ratios=[3, 1])
+    most = max(max(bundle.metrics[name]["reliability"]["photos"]) for bundle in measured.values())
+    for index, (role, bundle) in enumerate(measured.items()):
+        above = figure.add_subplot(grid[0, index])
+        below = figure.add_subplot(grid[1, index], sharex=above)
+        _draw_bins(above, below, bundle.metrics[name], colour=COLOURS[role])
+        above.set_title(role, color=COLOURS[role], fontweight="bold")
+        below.set_ylim(0, 1.25 * most)
+        for axes, label in ((above, "share of right answers"), (below, "photos")):
+            axes.tick_params(labelleft=index == 0)
+            if index == 0:
+                axes.set_ylabel(label)
+    figure.align_ylabels()
+    return figure
+
+
+def _draw_bins(above: Axes, below: Axes, score: Mapping[str, Any], *, colour: str) -> None:
+    """Draw a network's bins: accuracy against confidence above, and how many photos they hold below."""
+    bins = score["reliability"]
+    for axes in (above, below):
+        style_axes(axes)
+    above.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle="--")
+    above.vlines(
+        bins["confidence"], *np.transpose(bins["interval"]), color=colour, linewidth=1.2, alpha=0.6
+    )
+    above.scatter(bins["confidence"], bins["accuracy"], s=22, color=colour, zorder=3)
+    above.text(0.04, 0.95, f"ECE {score['ece']:.3f}", va="top", color=INK)
+    above.text(0.97, 0.04, "surer than right", ha="right", color=SOFT, fontsize=8, style="italic")
+    above.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    above.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    above.tick_params(labelbottom=False)
+    bars = below.bar(bins["confidence"], bins["photos"], width=0.05, color=colour)
+    below.bar_label(bars, fontsize=6.5, color=SOFT, padding=1)
+    below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    below.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    below.set_xlabel("confidence of the answer")
+
+
 def draw_history(bundles: Mapping[str, Bundle]) -> Figure:
     """Return the training curves: loss and validation accuracy by epoch, a ring at the epoch that was kept.
 
@@ -167,12 +174,13 @@ def draw_history(bundles: Mapping[str, Bundle]) -> Figure:
     return figure
 
 
-def style_axes(axes: Axes) -> None:
-    """Take away what is no data."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.grid(color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(which="both", color=LINE, labelcolor=SOFT)
-    axes.xaxis.label.set_color(SOFT)
-    axes.yaxis.label.set_color(SOFT)
+def draw_pictures(bundles: Mapping[str, Bundle], *, name: str = "test") -> dict[str, Figure]:
+    """Return by name the pictures of what was measured on the split `name`, where there is something to show."""
+    drawings = {
+        "accuracy-latency": draw_accuracy_latency(bundles, name=name),
+        "confusion": draw_confusion(bundles, name=name),
+        "reliability": draw_reliability(bundles, name=name),
+    }
+    return {
+        key: figure for key, figure in drawings.items() if any(axes.has_data() for axes in figure.axes)
+    }

@@ -1,0 +1,41 @@
+"""What the bundles' records say, as tables and as pictures for people."""
+
+from trashlens.scoreboard.pictures import (
+    draw_accuracy_latency,
+    draw_confusion,
+    draw_history,
+    draw_pictures,
+    draw_reliability,
+)
+from trashlens.scoreboard.style import COLOURS, INK, LINE, SOFT, style_axes
+from trashlens.scoreboard.tables import (
+    find_pair,
+    format_classes,
+    format_confusion,
+    format_latency,
+    format_pairs,
+    format_report,
+    format_scores,
+    format_table,
+)
+
+__all__ = [
+    "COLOURS",
+    "INK",
+    "LINE",
+    "SOFT",
+    "draw_accuracy_latency",
+    "draw_confusion",
+    "draw_history",
+    "draw_pictures",
+    "draw_reliability",
+    "find_pair",
+    "format_classes",
+    "format_confusion",
+    "format_latency",
+    "format_pairs",
+    "format_report",
+    "format_scores",
+    "format_table",
+    "style_axes",
+]

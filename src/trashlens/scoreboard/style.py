@@ -1,0 +1,21 @@
+"""The colours and axes that all pictures share."""
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+__all__ = ["COLOURS", "GREENS", "INK", "LINE", "SOFT", "style_axes"]
+
+COLOURS = {"teacher": "#7a4a78", "baseline": "#a8622a", "student": "#1f6b4d"}
+INK, SOFT, LINE = "#1d2420", "#59645d", "#e2e0d8"
+GREENS = LinearSegmentedColormap.from_list("greens", ["#ffffff", "#86bfa0", "#1a563f"])
+
+
+def style_axes(axes: Axes) -> None:
+    """Take away what is no data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.grid(color=LINE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(which="both", color=LINE, labelcolor=SOFT)
+    axes.xaxis.label.set_color(SOFT)
+    axes.yaxis.label.set_color(SOFT)

@@ -1,0 +1,171 @@
+"""What the bundles' records say, as Markdown tables; what was not measured is a dash."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trashlens.bundle import Bundle
+
+__all__ = [
+    "find_pair",
+    "format_classes",
+    "format_confusion",
+    "format_latency",
+    "format_pairs",
+    "format_report",
+    "format_scores",
+    "format_table",
+]
+
+PAIRS = (("student", "baseline"), ("teacher", "student"), ("teacher", "baseline"))
+"""Who is compared with whom; the first of a pair is the one expected to be better."""
+
+
+def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
+    """Return the Markdown table of what the bundles' records say; what was not measured is a dash."""
+    measured = f"{name} accuracy (95 %) | macro F1"
+    header = f"| role | network | parameters | file | {measured} | one photo | speed |"
+    rows = [header, "|---|---|---:|---:|---:|---:|---:|---:|"]
+    for role, bundle in bundles.items():
+        test, latency = bundle.metrics.get(name), bundle.metrics.get("latency")
+        accuracy = macro_f1 = time = speed = "–"
+        if test:
+            low, high = test["accuracy_interval"]
+            accuracy = f"{test['accuracy']:.3f} ({low:.3f} to {high:.3f})"
+            macro_f1 = f"{test['macro_f1']:.3f}"
+        if latency:
+            time, speed = f"{latency['infer_ms_p50']:.1f} ms", f"{latency['times_teacher_speed']:.1f}×"
+        rows.append(
+            f"| {role} | {bundle.architecture} | {bundle.parameters / 1e6:.1f} M "
+            f"| {len(bundle.model) / 1e6:.1f} MB | {accuracy} | {macro_f1} | {time} | {speed} |"
+        )
+    return "\n".join(rows)
+
+
+def format_latency(bundles: Mapping[str, Bundle]) -> str:
+    """Return the Markdown table of the recorded times: how long, how steadily, and measured how."""
+    rows = ["| role | median | 95th percentile | speed | measured |", "|---|---:|---:|---:|---|"]
+    for role, bundle in bundles.items():
+        latency = bundle.metrics.get("latency")
+        if latency:
+            rows.append(
+                f"| {role} | {latency['infer_ms_p50']:.1f} ms | {latency['infer_ms_p95']:.1f} ms "
+                f"| {latency['times_teacher_speed']:.1f}× | {latency['requests']} photos "
+                f"on {latency['cpu']} |"
+            )
+    return "\n".join(rows)
+
+
+def format_scores(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
+    """Return the Markdown table of macro F1 and calibration error with their intervals."""
+    header = ("role", "macro F1 (95 %)", "calibration error (95 %)", "photos", "intervals")
+    rows = []
+    for role, bundle in bundles.items():
+        test = bundle.metrics.get(name)
+        if test:
+            numbers = [
+                _format_interval(test[key], test.get(f"{key}_interval")) for key in ("macro_f1", "ece")
+            ]
+            rows.append([role, *numbers, str(test["photos"]), test.get("interval", "–")])
+        else:
+            rows.append([role, *["–"] * 4])
+    return _format_rows(header, rows, aligned="l---l")
+
+
+def format_classes(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
+    """Return the Markdown table of each class's F1."""
+    labels = next(iter(bundles.values())).labels
+    rows = []
+    for role, bundle in bundles.items():
+        f1 = (bundle.metrics.get(name) or {}).get("f1", {})
+        rows.append([role, *(f"{f1[label]:.3f}" if label in f1 else "–" for label in labels)])
+    return _format_rows(("F1", *labels), rows)
+
+
+def format_pairs(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
+    """Return the Markdown table of one network's accuracy minus another's on the same photos."""
+    header = (
+        "pair",
+        "difference in accuracy (95 %)",
+        "only the first right",
+        "only the second",
+        "McNemar's p",
+    )
+    rows = []
+    for role, other in PAIRS:
+        pair = find_pair(bundles, role, other, name=name)
+        if pair is None:
+            rows.append([f"{role} − {other}", *["–"] * 4])
+            continue
+        low, high = (_format_signed(end) for end in pair["difference_interval"])
+        rows.append(
+            [
+                f"{role} − {other}",
+                f"{_format_signed(pair['difference'])} ({low} to {high})",
+                str(pair["only_second"]),
+                str(pair["only_first"]),
+                _format_p(pair["p"]),
+            ]
+        )
+    return _format_rows(header, rows)
+
+
+def format_confusion(bundle: Bundle, *, name: str = "test") -> str:
+    """Return the Markdown table of photos by true class (rows) and predicted class (columns)."""
+    counts = (bundle.metrics.get(name) or {}).get("confusion")
+    rows = [
+        [label, *(["–"] * len(bundle.labels) if counts is None else map(str, counts[index]))]
+        for index, label in enumerate(bundle.labels)
+    ]
+    return _format_rows(("true, predicted", *bundle.labels), rows)
+
+
+def format_report(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
+    """Return everything that was measured on the split `name`, as Markdown."""
+    parts = [
+        format_table(bundles, name=name),
+        "## Macro F1 and calibration",
+        format_scores(bundles, name=name),
+        "## F1 by class",
+        format_classes(bundles, name=name),
+        "## In pairs, on the same photos",
+        format_pairs(bundles, name=name),
+    ]
+    for role, bundle in bundles.items():
+        parts += [f"## Photos by true and predicted class, {role}", format_confusion(bundle, name=name)]
+    return "\n\n".join(parts)
+
+
+def find_pair(
+    bundles: Mapping[str, Bundle], role: str, other: str, *, name: str = "test"
+) -> Mapping[str, Any] | None:
+    """Return what `compare_paired` said of the network `other` and then `role`, if it was these very bundles.
+
+    Each bundle's record names the other's graph: a bundle that was exported anew since has no comparison yet.
+    """
+    if not {role, other} <= set(bundles):
+        return None
+    pairs = (bundles[role].metrics.get(name) or {}).get("paired") or {}
+    pair: Mapping[str, Any] | None = pairs.get(other)
+    return pair if pair and pair["bundle"] == bundles[other].short_id else None
+
+
+def _format_rows(header: Sequence[str], rows: Sequence[Sequence[str]], *, aligned: str = "l") -> str:
+    """Return a Markdown table; `aligned` is `l` for each column of words, other columns hold numbers."""
+    rules = ("---" if side == "l" else "---:" for side in aligned.ljust(len(header), "-"))
+    lines = [f"| {' | '.join(header)} |", f"|{'|'.join(rules)}|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _format_interval(value: float, interval: Sequence[float] | None) -> str:
+    return (
+        f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+    )
+
+
+def _format_signed(value: float) -> str:
+    """Return a difference with its sign, a true minus, and none for what rounds to zero."""
+    return f"{value:+.3f}".replace("-", "−") if round(value, 3) else "0.000"
+
+
+def _format_p(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
