@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -247,6 +248,41 @@ def test_training_learns_and_the_checkpoint_is_the_best_epoch(recipe_file: Path)
     checkpoint = read_checkpoint(folder)
     assert checkpoint.preprocess.size_px == 32
     assert not checkpoint.network.training
+
+
+def test_the_answers_to_validation_and_test_photos_are_kept(recipe_file: Path) -> None:
+    folder = fit(recipe_of(recipe_file))
+    record = json.loads((folder / "checkpoint.json").read_text())
+    predictions = json.loads((folder / "predictions.json").read_text())
+    assert set(predictions) == {"val", "test"}
+    for split, one in predictions.items():
+        assert one["paths"] == [
+            f"{label}/{label}{i}.jpg" for label in record["labels"] for i in range(3)
+        ]
+        assert one["labels"] == [label for label in range(6) for _ in range(3)]
+        probabilities = np.array(one["probabilities"])
+        assert probabilities.shape == (18, 6)
+        assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-4)
+        accuracy = (probabilities.argmax(axis=1) == one["labels"]).mean()
+        wanted = record["val"]["val/accuracy"] if split == "val" else record["test"]["accuracy"]
+        assert accuracy == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(None, "baseline test_efficientnet"), ("study 1", "study 1")]
+)
+def test_the_run_belongs_to_a_group(
+    recipe_file: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, expected: str
+) -> None:
+    seen = {}
+
+    def record(*_: object, **options: object) -> object:
+        seen.update(options)
+        return contextlib.nullcontext(Tracker(None))
+
+    monkeypatch.setattr(loop, "track", record)
+    fit(recipe_of(recipe_file, schedule__epochs=1), group=given)
+    assert seen["group"] == expected
 
 
 def test_a_student_learns_from_the_checkpoint_of_its_teacher(recipe_file: Path, tmp_path: Path) -> None:

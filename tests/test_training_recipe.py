@@ -19,14 +19,25 @@ def test_the_shipped_recipes_parse() -> None:
         assert recipe.network.weights == "hub"
 
 
-def test_baseline_and_student_differ_by_the_teachers_signal_only() -> None:
-    baseline, student = (dataclasses.asdict(parse_recipe(name)) for name in ("baseline", "student"))
+STUDENTS = [name for name in shipped_recipes() if parse_recipe(name).role == "student"]
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_baseline_and_student_differ_by_the_teachers_signal_only(name: str) -> None:
+    student, baseline = (
+        dataclasses.asdict(parse_recipe(each)) for each in (name, name.replace("student", "baseline"))
+    )
+    assert (student.pop("role"), baseline.pop("role")) == ("student", "baseline")
+    assert student.pop("output") != baseline.pop("output")
     assert student["objective"].pop("distill")
     assert baseline["objective"].pop("distill") is None
-    for recipe in (baseline, student):
-        recipe.pop("role")
-        recipe.pop("output")
+    # Network, weights, data, augmentation, steps, seed: all the same.
     assert baseline == student
+
+
+def test_every_baseline_has_its_student() -> None:
+    baselines = {name for name in shipped_recipes() if parse_recipe(name).role == "baseline"}
+    assert {name.replace("student", "baseline") for name in STUDENTS} == baselines != set()
 
 
 def test_matching_holds_with_mixed_photos() -> None:

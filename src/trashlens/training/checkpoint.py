@@ -1,15 +1,20 @@
-"""Checkpoint: what training writes, `model.safetensors` and readable `checkpoint.json` beside it."""
+"""Checkpoint: what training writes, `model.safetensors` and readable `checkpoint.json` beside it.
+
+A complete run adds `predictions.json`: its answers to the validation and test photos, for paired statistics.
+"""
 
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -20,17 +25,20 @@ from trashlens.machine import processor_name
 from trashlens.training.networks import NetworkConfig, create_network
 
 __all__ = [
+    "PREDICTIONS_FILE",
     "WEIGHTS_FILE",
     "Checkpoint",
     "describe_environment",
     "read_checkpoint",
     "read_record",
     "write_checkpoint",
+    "write_predictions",
     "write_record",
 ]
 
 WEIGHTS_FILE = "model.safetensors"
 JSON_FILE = "checkpoint.json"
+PREDICTIONS_FILE = "predictions.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +67,26 @@ def write_checkpoint(folder: Path, network: nn.Module, record: Mapping[str, Any]
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write checkpoint.json alone."""
     replace_file(folder / JSON_FILE, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def write_predictions(
+    folder: Path,
+    predictions: Mapping[str, tuple[Sequence[Path], NDArray[np.int64], NDArray[np.float64]]],
+) -> None:
+    """Write predictions.json: by split, `paths`, `labels` and `probabilities`.
+
+    Each split comes as the photos' files [N], their class indices [N] and the probabilities [N, classes]. Paths
+    are kept as `<class>/<file name>`, probabilities to five digits.
+    """
+    record = {
+        split: {
+            "paths": [f"{path.parent.name}/{path.name}" for path in paths],
+            "labels": labels.tolist(),
+            "probabilities": probabilities.round(5).tolist(),
+        }
+        for split, (paths, labels, probabilities) in predictions.items()
+    }
+    replace_file(folder / PREDICTIONS_FILE, (json.dumps(record) + "\n").encode())
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:

@@ -28,7 +28,10 @@ class Averaging:
         self.average: AveragedModel | None = None
         if ema:
             self.average = AveragedModel(
-                network, device, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True
+                network,
+                device,
+                multi_avg_fn=get_ema_multi_avg_fn(ema),  # type: ignore[no-untyped-call]
+                use_buffers=True,
             )
 
     def begin(self, network: nn.Module) -> None:

@@ -10,7 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from trashlens.image import decode_image, list_labelled
-from trashlens.training.checkpoint import Checkpoint, read_checkpoint, read_record, write_record
+from trashlens.training.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    read_record,
+    write_predictions,
+    write_record,
+)
 from trashlens.training.evaluate import score
 from trashlens.training.fit.state import Progress
 from trashlens.training.recipe import Recipe
@@ -32,7 +38,7 @@ logger = logging.getLogger(__name__)
 def conclude(
     recipe: Recipe, progress: Progress, tracker: Tracker, *, device: torch.device, step: int
 ) -> None:
-    """Complete checkpoint.json with the test photos' numbers, and hand the run's results to W&B.
+    """Complete checkpoint.json with the test photos' numbers, keep the predictions, tell W&B.
 
     The epoch was chosen on the validation photos; the test photos are looked at here for the first time.
 
@@ -45,22 +51,24 @@ def conclude(
         "history": progress.history,
         "run": tracker.address or best.record.get("run"),
     }
+    predictions = {}
     for split in ("val", "test"):
         photos = list_labelled(recipe.data.processed / split, best.labels)
         if not photos:
             logger.warning("There are no prepared %s photos: the run has no %s numbers.", split, split)
             continue
         labels = np.array([best.labels.index(label) for _, label in photos])
-        probabilities = _predict(best, [path for path, _ in photos], device)
+        paths = [path for path, _ in photos]
+        probabilities = _predict(best, paths, device)
+        predictions[split] = paths, labels, probabilities
         if split == "test":
             record["test"] = score(labels, probabilities, classes=best.labels)
-        tracker.log_predictions(
-            split, [path for path, _ in photos], labels, probabilities, classes=best.labels, step=step
-        )
+        tracker.log_predictions(split, paths, labels, probabilities, classes=best.labels, step=step)
     # Last: W&B puts each logged value into the summary, and the last epoch need not be the best.
     tracker.summarise({"best_epoch": record["epoch"], **record["val"]})
     if "test" in record:
         tracker.summarise_score("test", record["test"])
+    write_predictions(recipe.output, predictions)
     write_record(recipe.output, {**record, "complete": True})
     tracker.give(checkpoint_version(recipe.output, record, _inputs_of(recipe, record)))
 

@@ -29,10 +29,11 @@ __all__ = ["fit"]
 logger = logging.getLogger(__name__)
 
 
-def fit(recipe: Recipe) -> Path:
+def fit(recipe: Recipe, *, group: str | None = None) -> Path:
     """Train by the recipe, or go on where an interrupted run stopped; return the checkpoint folder.
 
-    The checkpoint is the epoch of highest validation accuracy (the later one of equals).
+    The checkpoint is the epoch of highest validation accuracy (the later one of equals). In W&B the run is one
+    of `group`, by default of those with the same role and network.
 
     Raises:
         RecipeError: the recipe cannot work, or its output folder belongs to another recipe.
@@ -70,7 +71,7 @@ def fit(recipe: Recipe) -> Path:
             name=recipe.output.name,
             folder=recipe.output,
             job_type="train",
-            group=f"{recipe.role} {recipe.network.name}",
+            group=group or f"{recipe.role} {recipe.network.name}",
             run_id=progress.run_id,
         ) as tracker:
             progress.run_id = tracker.run_id
