@@ -4,18 +4,29 @@ import dataclasses
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import LABELS, toy_bundle, toy_model
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
-from trashlens.bundle import Bundle, load_bundles
+from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.scoreboard import (
     draw_accuracy_latency,
     draw_confusion,
     draw_history,
+    draw_pictures,
+    draw_reliability,
+    find_pair,
+    format_classes,
+    format_confusion,
     format_latency,
+    format_pairs,
+    format_report,
+    format_scores,
     format_table,
 )
+from trashlens.training.evaluate import compare_paired, score
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -23,6 +34,42 @@ MODELS = Path(__file__).parents[1] / "models"
 @pytest.fixture(scope="module")
 def bundles() -> dict[str, Bundle]:
     return load_bundles(MODELS)
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Bundle]:
+    """Toy bundles on 60 photos of 20 objects: the student names all, the teacher 54, the baseline 48."""
+    labels, groups = np.arange(60) % 6, np.arange(60) // 3
+    answers = {}
+    for role, wrong in zip(ROLES, (6, 12, 0), strict=True):
+        named = np.where(np.arange(60) < wrong, (labels + 1) % 6, labels)
+        answers[role] = np.eye(6)[named] * 0.7 + 0.05
+    bare = {role: toy_bundle(role, toy_model(sharpness=i + 1)) for i, role in enumerate(ROLES)}
+    return {
+        role: dataclasses.replace(
+            bundle,
+            metrics={
+                "test": {
+                    **score(labels, answers[role], classes=LABELS, groups=groups),
+                    "paired": {
+                        other: {
+                            "bundle": bare[other].short_id,
+                            **compare_paired(labels, answers[other], answers[role], groups=groups),
+                        }
+                        for other in ROLES
+                        if other != role
+                    },
+                },
+                "latency": {"infer_ms_p50": 5.0, "infer_ms_p95": 6.0, "times_teacher_speed": 1.0},
+            },
+        )
+        for role, bundle in bare.items()
+    }
+
+
+def cells(table: str) -> list[list[str]]:
+    """Return the rows of a Markdown table below its header."""
+    return [row.strip("| ").split(" | ") for row in table.splitlines()[2:]]
 
 
 def texts(figure: Figure) -> list[str]:
@@ -79,3 +126,81 @@ def test_the_times_stand_in_their_table(bundles: dict[str, Bundle]) -> None:
         assert row.endswith(f"{latency['requests']} photos on {latency['cpu']} |")
     unmeasured = {"student": dataclasses.replace(bundles["student"], metrics={})}
     assert len(format_latency(unmeasured).splitlines()) == 2
+
+
+def test_scores_say_how_sure_they_are_and_of_what(measured: dict[str, Bundle]) -> None:
+    teacher, _, student = cells(format_scores(measured))
+    test = measured["teacher"].metrics["test"]
+    low, high = test["ece_interval"]
+    # Every answer claims 0.75; of the teacher's 0.9 are right, of the student's all.
+    assert teacher[2] == f"0.150 ({low:.3f} to {high:.3f})"
+    assert teacher[3:] == ["60", "bootstrap over 20 groups"]
+    assert student[1:3] == ["1.000 (1.000 to 1.000)", "0.250 (0.250 to 0.250)"]
+
+
+def test_classes_and_confusions_stand_in_tables(measured: dict[str, Bundle]) -> None:
+    assert cells(format_classes(measured))[2] == ["student", *["1.000"] * 6]
+    rows = cells(format_confusion(measured["baseline"]))
+    assert rows[0] == ["cardboard", "8", "2", "0", "0", "0", "0"]
+    assert rows[5] == ["trash", "2", "0", "0", "0", "0", "8"]
+
+
+def test_pairs_are_the_first_minus_the_second(measured: dict[str, Bundle]) -> None:
+    best, teacher, _ = cells(format_pairs(measured))
+    low, high = measured["student"].metrics["test"]["paired"]["baseline"]["difference_interval"]
+    assert best[:2] == ["student − baseline", f"+0.200 (+{low:.3f} to +{high:.3f})"]
+    # Twelve that only the student names: 2 / 2¹²; six that only it names, not the teacher: 2 / 2⁶.
+    assert best[2:] == ["12", "0", "< 0.001"]
+    assert teacher[0] == "teacher − student"
+    assert teacher[1].startswith("−0.100 (−")
+    assert teacher[1].endswith("to 0.000)")
+    assert teacher[2:] == ["0", "6", "0.031"]
+
+
+def test_a_pair_counts_for_the_bundles_that_were_measured_only(measured: dict[str, Bundle]) -> None:
+    renewed = {**measured, "baseline": dataclasses.replace(measured["baseline"], model=toy_model())}
+    assert find_pair(measured, "student", "baseline") is not None
+    assert find_pair(renewed, "student", "baseline") is None
+    assert [row.count("–") for row in format_pairs(renewed).splitlines()[2:]] == [4, 0, 4]
+    assert find_pair({"student": measured["student"]}, "student", "baseline") is None
+
+
+def test_reliability_shows_each_bin_at_its_place(measured: dict[str, Bundle]) -> None:
+    figure = draw_reliability(measured)
+    texts(figure)
+    above, below = figure.axes[:2]
+    assert above.get_title(loc="left") == "teacher"
+    assert above.get_title(loc="right") == "ECE 0.150"
+    dots = [c for c in above.collections if isinstance(c, PathCollection)]
+    assert [tuple(dot) for dot in dots[0].get_offsets()] == [pytest.approx((0.75, 0.9))]
+    (bar,) = below.patches
+    assert (bar.get_x() + bar.get_width() / 2, bar.get_height()) == pytest.approx((11.5 / 15, 60))
+
+
+def test_records_of_earlier_versions_are_drawn_and_printed(measured: dict[str, Bundle]) -> None:
+    new = {"reliability", "paired", "interval", "macro_f1_interval", "ece_interval"}
+    old = {
+        role: dataclasses.replace(
+            bundle,
+            metrics={
+                **bundle.metrics,
+                "test": {k: v for k, v in bundle.metrics["test"].items() if k not in new},
+            },
+        )
+        for role, bundle in measured.items()
+    }
+    assert set(draw_pictures(old)) == {"accuracy-latency", "confusion"}
+    assert set(draw_pictures(measured)) == {"accuracy-latency", "confusion", "reliability"}
+    assert cells(format_scores(old))[2] == ["student", "1.000", "0.250", "60", "–"]
+    assert format_pairs(old).count("–") == 4 * 3
+    bare = {role: dataclasses.replace(bundle, metrics={}) for role, bundle in measured.items()}
+    assert draw_pictures(bare) == {}
+    assert format_report(bare).count("–") == 3 * (4 + 4 + 6 + 4 + 36)
+
+
+def test_the_report_holds_every_table(measured: dict[str, Bundle]) -> None:
+    report = format_report(measured)
+    assert report.startswith(format_table(measured))
+    for table in (format_scores(measured), format_classes(measured), format_pairs(measured)):
+        assert f"\n\n{table}\n\n" in report
+    assert report.endswith(format_confusion(measured["student"]))

@@ -65,9 +65,14 @@ def export_command(argv: Sequence[str]) -> int:
 def evaluate_command(argv: Sequence[str]) -> int:
     """Measure the bundles on TrashNet's original test photos, or on a folder of your own."""
     from trashlens.bundle import ROLES
-    from trashlens.scoreboard import format_table
-    from trashlens.training.data import LABELS, DataConfig, read_originals
-    from trashlens.training.report import evaluate_bundles, labelled_photos
+    from trashlens.scoreboard import format_report
+    from trashlens.training.data import LABELS, DataConfig
+    from trashlens.training.report import (
+        evaluate_bundles,
+        labelled_photos,
+        original_photos,
+        write_pictures,
+    )
 
     parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
     add_models(parser)
@@ -78,22 +83,31 @@ def evaluate_command(argv: Sequence[str]) -> int:
         help="keep the numbers in each bundle.json, and record them in W&B",
     )
     parser.add_argument("--only", choices=ROLES, help="keep and record this role's numbers alone")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw what was measured, as PNG")
     parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px"})
     given = parser.parse_args(argv).as_dict()
     models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
-    only = given.pop("only")
-    photos: Sequence[tuple[bytes | Path, str]]
+    only, pictures = given.pop("only"), given.pop("pictures")
     if folder is not None and write:
         raise RecipeError(
             "--write keeps the numbers of TrashNet's test photos; leave out --photos with it."
         )
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)  # before minutes of measuring, not after
+    photos: Sequence[tuple[bytes | Path, str]]
+    groups: Sequence[str] | None = None
     if folder is None:
-        originals = read_originals(construct(DataConfig, given), "test")
-        photos, name = [(one.data, one.label) for one in originals], "test"
+        photos, groups = original_photos(models, construct(DataConfig, given))
+        name = "test"
     else:
         photos, name = labelled_photos(folder, LABELS), folder.name
     runs = Path("runs/evaluate") if write else None
     roles = (only,) if only else ROLES
-    measured = evaluate_bundles(models, photos, name=name, write=write, runs=runs, roles=roles)
-    print(format_table(measured, name=name))
+    measured = evaluate_bundles(
+        models, photos, name=name, write=write, runs=runs, roles=roles, groups=groups
+    )
+    print(format_report(measured, name=name))
+    if pictures is not None:
+        drawn = write_pictures(measured, pictures, name=name)
+        print("", *(f"Picture: {path}" for path in drawn), sep="\n")
     return 0

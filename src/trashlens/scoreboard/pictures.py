@@ -1,6 +1,6 @@
 """What the bundles' records say, as pictures for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,12 @@ def draw_accuracy_latency(bundles: Mapping[str, Bundle], *, name: str = "test") 
     }
     # Networks of one architecture take the same time: their dots stand side by side not on each other.
     shifts = np.linspace(-0.015, 0.015, max(len(measured), 2))
-    for shift, (role, bundle) in zip(shifts, measured.items(), strict=False):
+    times_ms = [
+        bundle.metrics["latency"]["infer_ms_p50"] * 10**shift
+        for shift, bundle in zip(shifts, measured.values(), strict=False)
+    ]
+    for shift, time_ms, (role, bundle) in zip(shifts, times_ms, measured.items(), strict=False):
         score, latency = bundle.metrics[name], bundle.metrics["latency"]
-        time_ms = latency["infer_ms_p50"] * 10**shift
         accuracy, (low, high) = score["accuracy"], score["accuracy_interval"]
         colour = COLOURS[role]
         axes.vlines(time_ms, low, high, color=colour, linewidth=2)
@@ -48,7 +51,7 @@ def draw_accuracy_latency(bundles: Mapping[str, Bundle], *, name: str = "test") 
             (time_ms, high),
             xytext=(0, 5),
             textcoords="offset points",
-            ha="right" if role == "baseline" else "center",
+            ha=_choose_side(time_ms, times_ms),
             color=colour,
             fontweight="bold",
         )
@@ -59,14 +62,22 @@ def draw_accuracy_latency(bundles: Mapping[str, Bundle], *, name: str = "test") 
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.margins(x=0.25, y=0.15)
+    axes.margins(x=0.35, y=0.15)
     return figure
+
+
+def _choose_side(time_ms: float, times_ms: Sequence[float]) -> str:
+    """Return how to align a label above its line so that it does not run into a neighbour's."""
+    near = [other for other in times_ms if other != time_ms and abs(np.log(other / time_ms)) < 0.5]
+    if not near:
+        return "center"
+    return "right" if time_ms < min(near) else "left"
 
 
 def draw_confusion(bundles: Mapping[str, Bundle], *, name: str = "test") -> Figure:
     """Return the confusion matrix of each bundle: photos by true class (rows) and predicted class."""
     measured = {role: bundle for role, bundle in bundles.items() if name in bundle.metrics}
-    figure = Figure(figsize=(3.4 * max(len(measured), 1) + 0.8, 4.6), layout="constrained")
+    figure = Figure(figsize=(3.4 * max(len(measured), 1) + 0.8, 4.3), layout="constrained")
     for index, (role, bundle) in enumerate(measured.items()):
         axes = figure.add_subplot(1, len(measured), index + 1)
         counts = np.array(bundle.metrics[name]["confusion"])
@@ -82,59 +93,62 @@ def draw_confusion(bundles: Mapping[str, Bundle], *, name: str = "test") -> Figu
         axes.tick_params(length=0, labelcolor=SOFT)
         axes.spines[:].set_visible(False)
         axes.set_title(role, color=COLOURS[role], fontweight="bold")
-        axes.set_xlabel("predicted", color=SOFT)
+        axes.set_xlabel("predicted class", color=SOFT)
         if index == 0:
-            axes.set_ylabel("true", color=SOFT)
+            axes.set_ylabel(f"true class of the {name} photos", color=SOFT)
     return figure
 
 
 def draw_reliability(bundles: Mapping[str, Bundle], *, name: str = "test") -> Figure:
     """Return each bundle's reliability diagram: right answers by what was claimed (Guo et al. 2017).
 
-    A dot is a bin of confidence, the line through it the 95 % interval of its accuracy; below, the photos in
-    each bin. Bins without a photo stay empty, bundles without a record are left out.
+    A dot is a bin of confidence, its area that of the bin's photos, the line through it the 95 % interval of
+    its accuracy; below, the photos are counted. Bins without a photo stay empty, bundles without a record are
+    left out.
     """
     measured = {
         role: bundle for role, bundle in bundles.items() if "reliability" in bundle.metrics.get(name, {})
     }
     figure = Figure(figsize=(3.2 * max(len(measured), 1) + 0.6, 4.4), layout="constrained")
-    if not measured:
-        return figure
-    grid = figure.add_gridspec(2, len(measured), height_ratios=[3, 1])
-    most = max(max(bundle.metrics[name]["reliability"]["photos"]) for bundle in measured.values())
+    grid = figure.add_gridspec(2, max(len(measured), 1), height_ratios=[4, 1])
     for index, (role, bundle) in enumerate(measured.items()):
+        score = bundle.metrics[name]
         above = figure.add_subplot(grid[0, index])
-        below = figure.add_subplot(grid[1, index], sharex=above)
-        _draw_bins(above, below, bundle.metrics[name], colour=COLOURS[role])
-        above.set_title(role, color=COLOURS[role], fontweight="bold")
-        below.set_ylim(0, 1.25 * most)
-        for axes, label in ((above, "share of right answers"), (below, "photos")):
-            axes.tick_params(labelleft=index == 0)
-            if index == 0:
-                axes.set_ylabel(label)
+        below = figure.add_subplot(grid[1, index])
+        _draw_bins(above, below, score["reliability"], colour=COLOURS[role])
+        above.set_title(role, loc="left", color=COLOURS[role], fontweight="bold")
+        above.set_title(f"ECE {score['ece']:.3f}", loc="right", color=INK, fontsize=10)
+        above.tick_params(labelleft=index == 0)
+        if index == 0:
+            above.set_ylabel(f"{name} accuracy (95 % interval)")
+            below.set_ylabel("photos")
     figure.align_ylabels()
     return figure
 
 
-def _draw_bins(above: Axes, below: Axes, score: Mapping[str, Any], *, colour: str) -> None:
+def _draw_bins(above: Axes, below: Axes, bins: Mapping[str, Any], *, colour: str) -> None:
     """Draw a network's bins: accuracy against confidence above, and how many photos they hold below."""
-    bins = score["reliability"]
+    confidence, photos = np.array(bins["confidence"]), np.array(bins["photos"])
     for axes in (above, below):
         style_axes(axes)
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     above.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle="--")
-    above.vlines(
-        bins["confidence"], *np.transpose(bins["interval"]), color=colour, linewidth=1.2, alpha=0.6
-    )
-    above.scatter(bins["confidence"], bins["accuracy"], s=22, color=colour, zorder=3)
-    above.text(0.04, 0.95, f"ECE {score['ece']:.3f}", va="top", color=INK)
-    above.text(0.97, 0.04, "surer than right", ha="right", color=SOFT, fontsize=8, style="italic")
-    above.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    above.vlines(confidence, *np.transpose(bins["interval"]), color=colour, linewidth=1.2, alpha=0.6)
+    sizes = 12 + 150 * photos / photos.sum()
+    above.scatter(confidence, bins["accuracy"], s=sizes, color=colour, zorder=3, clip_on=False)
+    for x, y, side, words in ((0.03, 0.94, "left", "too modest"), (0.97, 0.03, "right", "too sure")):
+        above.text(x, y, words, ha=side, color=SOFT, fontsize=8, style="italic")
+    above.set_ylim(0, 1)
     above.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     above.tick_params(labelbottom=False)
-    bars = below.bar(bins["confidence"], bins["photos"], width=0.05, color=colour)
+    count = bins["bins"]
+    centres = (np.minimum((confidence * count).astype(int), count - 1) + 0.5) / count
+    bars = below.bar(centres, photos, width=0.85 / count, color=colour)
     below.bar_label(bars, fontsize=6.5, color=SOFT, padding=1)
-    below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    below.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    below.grid(visible=False)
+    below.set_yticks([])
+    below.margins(y=0.25)
     below.set_xlabel("confidence of the answer")
 
 

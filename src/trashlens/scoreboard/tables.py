@@ -87,7 +87,7 @@ def format_pairs(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
         "pair",
         "difference in accuracy (95 %)",
         "only the first right",
-        "only the second",
+        "only the second right",
         "McNemar's p",
     )
     rows = []

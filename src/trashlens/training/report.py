@@ -15,10 +15,18 @@ from trashlens.errors import DataError
 from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.scoreboard import draw_pictures
+from trashlens.training.data import DataConfig, read_originals
 from trashlens.training.evaluate import compare_paired, score
 from trashlens.training.tracking.evaluation import record_evaluation
 
-__all__ = ["collect_answers", "compare_photos", "evaluate_bundles", "labelled_photos"]
+__all__ = [
+    "collect_answers",
+    "compare_photos",
+    "evaluate_bundles",
+    "labelled_photos",
+    "original_photos",
+    "write_pictures",
+]
 
 
 def evaluate_bundles(
@@ -95,6 +103,36 @@ def collect_answers(
     return labels, np.array([list(one.values()) for one in confidences])
 
 
+def original_photos(
+    models: Path, config: DataConfig
+) -> tuple[list[tuple[bytes, str]], list[str] | None]:
+    """Return the original test photos with their classes, and the object on each, where that is known.
+
+    Raises:
+        BundleError: a bundle is missing or damaged.
+        DataError: the source or the manifest is missing or damaged, or a bundle learned from another split,
+            of whose training photos some are test photos here.
+    """
+    for role, bundle in load_bundles(models).items():
+        learned = bundle.provenance.get("data") or {}
+        keys = ("split", *{"random": ("seed",), "grouped": ("fold",)}.get(config.split, ()))
+        if any(key in learned and learned[key] != getattr(config, key) for key in keys):
+            raise DataError(
+                f"The {role} learned from other training photos, split {_name_split(learned)}: some of them "
+                "would be test photos here. Measure it on its own split, with --split, --seed and --fold."
+            )
+    originals = read_originals(config, "test")
+    photos = [(one.data, one.label) for one in originals]
+    known = any(one.group != one.path for one in originals)
+    return photos, [one.group for one in originals] if known else None
+
+
+def _name_split(record: Mapping[str, Any]) -> str:
+    """Return a split's name, with the seed or the fold that it needs."""
+    needed = {"random": "seed", "grouped": "fold"}.get(record["split"])
+    return f"{record['split']}, {needed} {record.get(needed)}" if needed else str(record["split"])
+
+
 def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[Path, str]]:
     """Return the photos of `folder/<class>/` with their classes.
 
@@ -105,6 +143,16 @@ def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[Path, st
     if not photos:
         raise DataError(f"{folder} holds no photos in folders named {', '.join(classes)}.")
     return photos
+
+
+def write_pictures(bundles: Mapping[str, Bundle], folder: Path, *, name: str = "test") -> list[Path]:
+    """Write what was measured on the split `name` as PNG pictures in `folder`, and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for key, figure in draw_pictures(bundles, name=name).items():
+        paths.append(folder / f"{key}.png")
+        figure.savefig(paths[-1], dpi=150)
+    return paths
 
 
 def _compare_with_others(

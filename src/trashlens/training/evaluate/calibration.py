@@ -26,17 +26,19 @@ def calibration_error(
 
 def reliability(
     labels: NDArray[np.int64], probabilities: NDArray[np.float64], *, bins: int = BINS
-) -> dict[str, list[Any]]:
-    """Return what a reliability diagram shows, lists with an entry for each bin that is not empty.
+) -> dict[str, Any]:
+    """Return what a reliability diagram shows, plain values for JSON.
 
-    `labels` is [N], `probabilities` [N, classes]. Keys: `confidence` and `accuracy`, means over the bin;
-    `photos` in it; `interval`, the accuracy's own at 95 % (Wilson 1927).
+    `labels` is [N], `probabilities` [N, classes]. Keys: `bins`, of equal width over 0..1; and lists with an entry
+    for each bin that is not empty: `confidence` and `accuracy`, means over the bin; `photos` in it; `interval`,
+    the accuracy's own at 95 % (Wilson 1927).
     """
     sums = bin_photos(labels, probabilities, bins=bins).sum(axis=0)
     photos, confidence, correct = sums[:, sums[0] > 0]
     tests = [binomtest(int(right), int(count)) for right, count in zip(correct, photos, strict=True)]
     intervals = [test.proportion_ci(method="wilson") for test in tests]
     return {
+        "bins": bins,
         "confidence": (confidence / photos).tolist(),
         "accuracy": (correct / photos).tolist(),
         "photos": photos.astype(int).tolist(),

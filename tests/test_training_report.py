@@ -1,0 +1,139 @@
+"""What the networks answer is counted, compared in pairs by object, kept and drawn."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import LABELS
+
+from trashlens.__main__ import main
+from trashlens.bundle import Bundle, load_bundles
+from trashlens.errors import DataError
+from trashlens.training.data import DataConfig
+from trashlens.training.report import evaluate_bundles, labelled_photos, original_photos
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def models(toy_models: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(toy_models, tmp_path / "models"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    shutil.copy(ROOT / "data" / "trashnet-official.csv", tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_pairs_are_kept_with_the_bundle_they_were_measured_against(
+    models: Path, processed: Path
+) -> None:
+    photos = labelled_photos(processed / "test", LABELS)
+    groups = [f"an object of {label}" for _, label in photos]
+    evaluate_bundles(models, photos, write=True, groups=groups)
+    kept = load_bundles(models)
+    test = kept["baseline"].metrics["test"]
+    pair = test["paired"]["teacher"]
+    assert pair["bundle"] == kept["teacher"].short_id
+    # The baseline swaps glass and plastic, three photos each; the teacher names all 18.
+    assert pair["difference"] == pytest.approx(-6 / 18)
+    assert (pair["only_first"], pair["only_second"], pair["p"]) == (6, 0, 2 / 2**6)
+    assert pair["interval"] == test["interval"] == "bootstrap over 6 groups"
+    assert kept["student"].metrics["test"]["paired"]["baseline"]["difference"] == pytest.approx(6 / 18)
+    assert kept["student"].metrics["test"]["paired"]["teacher"]["p"] == 1
+    assert set(test["paired"]) == {"teacher", "student"}
+    assert "an object" not in (models / "baseline" / "bundle.json").read_text()
+
+
+def test_without_groups_each_photo_stands_for_itself(models: Path, processed: Path) -> None:
+    test = evaluate_bundles(models, labelled_photos(processed / "test", LABELS))["student"].metrics[
+        "test"
+    ]
+    assert test["interval"] == "Wilson"
+    assert test["paired"]["baseline"]["interval"] == "bootstrap over 18 photos"
+
+
+def test_networks_with_other_classes_are_not_laid_side_by_side(models: Path, processed: Path) -> None:
+    teacher = Bundle.load(models / "teacher")
+    dataclasses.replace(teacher, labels=teacher.labels[::-1]).write(models / "teacher")
+    measured = evaluate_bundles(models, labelled_photos(processed / "test", LABELS))
+    assert set(measured["student"].metrics["test"]["paired"]) == {"baseline"}
+    assert measured["teacher"].metrics["test"]["paired"] == {}
+
+
+def test_the_command_prints_everything_and_draws_it(
+    models: Path, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new" / "pictures"
+    photos = f"--photos={processed / 'test'}"
+    assert main(["evaluate", f"--models={models}", photos, f"--pictures={folder}"]) == 0
+    said = capsys.readouterr().out
+    assert "| student − baseline | +0.333 (" in said
+    assert "| 6 | 0 | 0.031 |" in said
+    assert "| glass | 0 | 0 | 0 | 0 | 3 | 0 |" in said  # the baseline's
+    names = {f"{name}.png" for name in ("accuracy-latency", "confusion", "reliability")}
+    assert {path.name for path in folder.iterdir()} == names
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
+    assert all(f"Picture: {folder / name}" in said for name in names)
+    assert Bundle.load(models / "student").metrics == {}
+
+
+def test_pictures_that_cannot_be_written_are_said_before_measuring(
+    models: Path, processed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = models / "student" / "bundle.json"
+    assert main(["evaluate", f"--models={models}", f"--photos={processed}", f"--pictures={file}/x"]) == 2
+    assert "cannot be read or written" in capsys.readouterr().err
+
+
+def test_the_original_test_photos_come_with_their_objects(
+    models: Path, trashnet: Path, data: Path
+) -> None:
+    config = DataConfig(source=str(trashnet), folder=data)
+    photos, groups = original_photos(models, config)
+    assert len(photos) == 430
+    assert groups is None  # nothing says which photos show the same object
+    rows = ["path,class,group,fold,val_of,sha256", f"glass/glass1.jpg,glass,jar,0,,{'0' * 64}"]
+    official = (data / "trashnet-official.csv").read_text().splitlines()[1:]
+    tested = [row.split(",")[0] for row in official if row.split(",")[2] == "test"]
+    rows += [f"{path},{path.split('/')[0]},can,0,,{'0' * 64}" for path in tested[:4]]
+    (data / "trashnet-grouped.csv").write_text("\n".join(rows) + "\n")
+    _, groups = original_photos(models, config)
+    assert groups == ["can"] * 4 + tested[4:]
+
+
+@pytest.mark.parametrize(
+    ("learned", "named"),
+    [
+        ({"split": "random", "seed": 3, "fold": None}, "split random, seed 3"),
+        ({"split": "grouped", "seed": None, "fold": 2}, "split grouped, fold 2"),
+    ],
+)
+def test_what_a_network_learned_from_is_no_test_for_it(
+    models: Path, trashnet: Path, data: Path, learned: dict[str, object], named: str
+) -> None:
+    student = Bundle.load(models / "student")
+    dataclasses.replace(student, provenance={"data": learned}).write(models / "student")
+    with pytest.raises(DataError, match=f"The student learned from other training photos, {named}: "):
+        original_photos(models, DataConfig(source=str(trashnet), folder=data))
+
+
+def test_another_fold_is_refused_and_the_own_one_is_read(
+    models: Path, trashnet: Path, data: Path
+) -> None:
+    record = {"split": "grouped", "seed": None, "fold": 2}
+    json_file = models / "student" / "bundle.json"
+    content = json.loads(json_file.read_text())
+    json_file.write_text(json.dumps({**content, "provenance": {"data": record}}))
+    (data / "trashnet-grouped.csv").write_text(
+        f"path,class,group,fold,val_of,sha256\nglass/glass1.jpg,glass,jar,2,,{'0' * 64}\n"
+    )
+    own = DataConfig(source=str(trashnet), folder=data, split="grouped", fold=2)
+    photos, groups = original_photos(models, own)
+    assert ([label for _, label in photos], groups) == (["glass"], ["jar"])
+    with pytest.raises(DataError, match="split grouped, fold 2"):
+        original_photos(models, dataclasses.replace(own, fold=1))
