@@ -1,5 +1,6 @@
 """The page as visitors and scripts meet it: a real server, a real browser, no network."""
 
+import dataclasses
 import io
 import re
 import shutil
@@ -62,7 +63,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     swapped = {**COLOURS, "glass": COLOURS["plastic"], "plastic": COLOURS["glass"]}
     for role in ROLES:
         model = toy_model(swapped if role == "baseline" else COLOURS)
-        toy_bundle(role, look_at_upper_half(model)).write(folder / role)
+        bundle = toy_bundle(role, look_at_upper_half(model))
+        # High enough for grey, which lies between the colours, and low enough for each of them.
+        dataclasses.replace(bundle, threshold=0.99).write(folder / role)
     return folder
 
 
@@ -142,6 +145,19 @@ def test_disagreement_is_said_with_advice_for_both_classes(page: Page) -> None:
     expect(advice).to_have_count(2)
     expect(advice.nth(0)).to_contain_text("If it is plastic as the teacher and the student say")
     expect(advice.nth(1)).to_contain_text("If it is glass as the baseline says")
+
+
+def test_a_photo_of_nothing_known_gets_a_guess_and_no_advice(page: Page) -> None:
+    send(page, "grey.png", encode(Image.new("RGB", (320, 240), (128, 128, 128)), "PNG"))
+    expect(page.locator("#photo-results .tl-verdict")).to_have_text(
+        "None of the three networks is sure."
+    )
+    for role in ROLES:
+        expect(winner(page, role)).to_have_text("not sure")
+        guess = page.locator(f"#photo-results [data-role={role}] .tl-winner small")
+        expect(guess).to_have_text("most like trash, 57%")
+    expect(page.locator("#photo-details")).to_contain_text("Take a closer photo of one object")
+    expect(page.locator("#photo-details .tl-advice article")).to_have_count(0)
 
 
 def rotated_photo(orientation: int) -> bytes:
@@ -333,7 +349,8 @@ def test_classify_answers_as_promised(url: str) -> None:
     labels = {role: result["label"] for role, result in answer["results"].items()}
     assert labels == {"teacher": "plastic", "baseline": "glass", "student": "plastic"}
     for result in answer["results"].values():
-        assert set(result) == {"label", "confidences", "infer_ms", "bundle"}
+        assert set(result) == {"label", "sure", "confidences", "infer_ms", "bundle"}
+        assert result["sure"] is True
         assert set(result["confidences"]) == set(LABELS)
         assert sum(result["confidences"].values()) == pytest.approx(1)
         assert result["infer_ms"] > 0

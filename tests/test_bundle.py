@@ -1,5 +1,6 @@
 """A bundle survives the disk unchanged, and a damaged one is refused with a sentence."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def test_writing_replaces_the_earlier_bundle_and_leaves_nothing_beside_it(folder
     assert sorted(path.name for path in folder.iterdir()) == ["bundle.json", "model.onnx"]
 
 
+def test_a_threshold_survives_and_a_bundle_of_an_earlier_version_has_none(folder: Path) -> None:
+    dataclasses.replace(Bundle.load(folder), threshold=0.937).write(folder)
+    assert Bundle.load(folder).threshold == 0.937
+    record = json.loads((folder / "bundle.json").read_text())
+    del record["threshold"]
+    (folder / "bundle.json").write_text(json.dumps(record))
+    assert Bundle.load(folder).threshold is None
+
+
 def test_a_changed_graph_is_refused_by_its_hash(folder: Path) -> None:
     model = bytearray((folder / "model.onnx").read_bytes())
     model[len(model) // 2] ^= 1
@@ -52,6 +62,9 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         (lambda record: record.update(preprocess={"size_px": -1}), "is incomplete: ValueError"),
         (lambda record: record.update(labels=["a", "a"]), "two different labels"),
         (lambda record: record.update(temperature=0), "temperature must be positive"),
+        (lambda record: record.update(threshold=0), r"threshold must lie in \(0, 1\]"),
+        (lambda record: record.update(threshold=1.5), r"threshold must lie in \(0, 1\]"),
+        (lambda record: record.update(threshold="high"), "is incomplete: TypeError"),
         (
             lambda record: record.update(role="<b>expert</b>"),
             "role is one of teacher, baseline, student",

@@ -28,7 +28,8 @@ def test_the_json_is_the_contract(toy_models: Path) -> None:
     assert list(answer) == ["decode_ms", "preprocess_ms", "results"]
     assert list(answer["results"]) == ["teacher", "baseline", "student"]
     for result in answer["results"].values():
-        assert list(result) == ["label", "confidences", "infer_ms", "bundle"]
+        assert list(result) == ["label", "sure", "confidences", "infer_ms", "bundle"]
+        assert result["sure"] is True
         assert tuple(result["confidences"]) == LABELS
         assert math.isclose(sum(result["confidences"].values()), 1, abs_tol=1e-12)
         assert result["label"] == max(result["confidences"], key=result["confidences"].get) == "metal"
@@ -45,6 +46,38 @@ def test_softmax_and_temperature_by_hand() -> None:
         weights = [math.exp(logit / temperature) for logit in logits]
         expected = [weight / sum(weights) for weight in weights]
         assert np.allclose(list(calibrated.predict(images)[0].confidences.values()), expected)
+
+
+def test_a_network_is_sure_from_its_threshold_on() -> None:
+    images = np.full((1, 3, 32, 32), 0.5, np.float32)
+    bundle = toy_bundle("teacher", toy_model())
+    free = Classifier(bundle).predict(images)[0]
+    assert free.sure
+    assert free.confidence == max(free.confidences.values()) == free.confidences[free.label] < 1
+    for threshold, sure in (
+        (free.confidence, True),
+        (np.nextafter(free.confidence, 1), False),
+        (1.0, False),
+    ):
+        limited = dataclasses.replace(bundle, threshold=float(threshold))
+        prediction = Classifier(limited).predict(images)[0]
+        assert prediction.sure is sure
+        assert prediction.confidences == free.confidences
+
+
+def test_each_network_goes_by_its_own_threshold_and_the_json_says_so() -> None:
+    classifiers = {
+        role: Classifier(dataclasses.replace(toy_bundle(role, toy_model()), threshold=threshold))
+        for role, threshold in (("teacher", None), ("baseline", 0.5), ("student", 0.99))
+    }
+    grey = Image.new("RGB", (64, 64), (128, 128, 128))  # trash at 57 %
+    results = compare(classifiers, grey).to_json()["results"]
+    assert {role: result["sure"] for role, result in results.items()} == {
+        "teacher": True,
+        "baseline": True,
+        "student": False,
+    }
+    assert {result["label"] for result in results.values()} == {"trash"}
 
 
 def test_a_batch_gives_what_single_images_give() -> None:

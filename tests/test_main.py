@@ -1,5 +1,6 @@
 """The command line as a user meets it: help, predictions, sentences for what is wrong, exit codes."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from conftest import LABELS, coloured_photo, huge_png
+from PIL import Image
 
 from trashlens.__main__ import main
+from trashlens.bundle import Bundle
 from trashlens.classifier import compare, load_classifiers
 from trashlens.commands import COMMANDS
 
@@ -47,6 +50,23 @@ def test_predict_for_people_is_a_line_a_photo(
     (line,) = capsys.readouterr().out.splitlines()
     assert "paper.png" in line
     assert all(f"{role} paper " in line for role in ("teacher", "baseline", "student"))
+
+
+def test_predict_says_when_a_network_is_not_sure(
+    toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(toy_models, models)
+    dataclasses.replace(Bundle.load(models / "student"), threshold=0.9).write(models / "student")
+    photo = tmp_path / "grey.png"
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(photo)
+    assert main(["predict", str(photo), f"--models={models}"]) == 0
+    line = capsys.readouterr().out
+    assert "teacher trash 57% (" in line
+    assert "student not sure (trash 57%) (" in line
+    assert main(["predict", str(photo), "--json", f"--models={models}"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [results[role]["sure"] for role in ("teacher", "baseline", "student")] == [True, True, False]
 
 
 def test_a_bad_photo_costs_a_sentence_not_the_others(

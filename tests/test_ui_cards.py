@@ -7,7 +7,7 @@ from conftest import LABELS, toy_bundle, toy_model
 
 from trashlens.bundle import ROLES
 from trashlens.classifier import Classifier, Comparison, Prediction
-from trashlens.ui.advice import ADVICE, render_advice
+from trashlens.ui.advice import ADVICE, TRY_AGAIN, render_advice
 from trashlens.ui.cards import (
     describe_bundle,
     list_words,
@@ -20,19 +20,31 @@ from trashlens.ui.cards import (
 
 
 def compared(**labels: str) -> Comparison:
-    """Return a comparison in which each role is sure of its label; the teacher takes 9 ms, others 2."""
+    """Return a comparison in which each role names its label; the teacher takes 9 ms, others 2.
+
+    A network is sure of its label, or, where a question mark follows it, gives it 41 %.
+    """
     return Comparison(
         decode_ms=3.0,
         preprocess_ms=1.0,
         predictions={
             role: Prediction(
-                confidences={one: float(one == label) for one in sorted({*LABELS, label})},
+                confidences=spread(label),
                 infer_ms=9.0 if role == "teacher" else 2.0,
                 bundle="0" * 12,
+                sure=not label.endswith("?"),
             )
             for role, label in labels.items()
         },
     )
+
+
+def spread(label: str) -> dict[str, float]:
+    """Return the probabilities by class."""
+    name = label.removesuffix("?")
+    least = 0.59 / (len(LABELS) - 1) if label.endswith("?") else 0.0
+    rest = 1 - least * (len(LABELS) - 1)
+    return {one: rest if one == name else least for one in sorted({*LABELS, name})}
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +75,46 @@ def text(html: str) -> str:
             "The networks disagree: the teacher says glass , the baseline says metal "
             "and the student says paper .",
         ),
+        (
+            {"teacher": "glass?", "baseline": "metal?", "student": "glass?"},
+            "None of the three networks is sure.",
+        ),
+        ({"teacher": "glass?", "student": "glass?"}, "Neither network is sure."),
+        ({"student": "glass?"}, "The student is not sure."),
+        ({"teacher": "glass", "student": "glass?"}, "The teacher says glass ; the student is not sure."),
+        (
+            {"teacher": "glass?", "baseline": "metal", "student": "metal"},
+            "The baseline and the student say metal ; the teacher is not sure.",
+        ),
+        (
+            {"teacher": "glass?", "baseline": "glass?", "student": "metal"},
+            "The student says metal ; the teacher and the baseline are not sure.",
+        ),
+        (
+            {"teacher": "glass", "baseline": "metal", "student": "metal?"},
+            "The networks disagree: the teacher says glass and the baseline says metal ; "
+            "the student is not sure.",
+        ),
     ],
 )
 def test_the_verdict_names_who_says_what(labels: dict[str, str], sentence: str) -> None:
-    assert text(render_verdict(compared(**labels))) == sentence
+    shown = render_verdict(compared(**labels))
+    assert text(shown) == sentence
+    assert ('data-agreed="true"' in shown) == sentence.startswith(
+        ("All", "Both", "The student says glass")
+    )
+
+
+def test_a_card_that_is_not_sure_gives_its_guess_as_a_guess(classifiers: dict[str, Classifier]) -> None:
+    comparison = compared(teacher="glass", baseline="plastic?", student="glass")
+    cards = render_cards(classifiers, comparison).split("<article")[1:]
+    assert "not sure most like plastic, 41%" in text(cards[1])
+    assert "not sure" not in cards[0] + cards[2]
+    # Neither the card nor a bar of it looks like an answer.
+    assert "data-unsure" in cards[1]
+    assert "data-wins" not in cards[1]
+    assert cards[0].startswith(' class="tl-card" data-role="teacher" data-class="glass">')
+    assert 'data-class="plastic"' not in cards[1].partition(">")[0]
 
 
 def test_cards_state_speed_against_the_teacher(classifiers: dict[str, Classifier]) -> None:
@@ -151,3 +199,11 @@ def test_advice_on_disagreement_begins_with_the_teacher() -> None:
         "If it is metal as the baseline and the student say",
     )
     assert 0 < shown.index(first) < shown.index(second)
+
+
+def test_advice_is_for_what_a_network_is_sure_of() -> None:
+    shown = text(render_advice(compared(teacher="paper?", baseline="metal", student="metal")))
+    assert "If it is metal as the baseline and the student say" in shown
+    assert "paper" not in shown
+    nobody = text(render_advice(compared(teacher="paper?", baseline="metal?", student="metal?")))
+    assert nobody == f"What to try {text(TRY_AGAIN)}"

@@ -40,6 +40,13 @@ def test_an_online_run_is_a_link_and_nothing_else_can_be() -> None:
         assert "<x>" not in html
 
 
+def test_the_threshold_is_told() -> None:
+    bundle = toy_bundle("student", toy_model())
+    for threshold, told in ((None, "always"), (0.9374, "where a class has 93.7% or more")):
+        limited = dataclasses.replace(bundle, threshold=threshold)
+        assert f"<dt>is sure</dt><dd>{told}</dd>" in render_origins({"student": Classifier(limited)})
+
+
 def test_a_bundle_without_a_record_says_so() -> None:
     html = render_origins({"student": Classifier(toy_bundle("student", toy_model()))})
     assert html.count("<dd>not recorded</dd>") == 5

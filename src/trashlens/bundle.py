@@ -1,7 +1,7 @@
 """Read, verify and write a bundle: `model.onnx` + `bundle.json`, all that serving needs.
 
 bundle.json holds `format` (of this file), `role`, `architecture`, `labels`, `preprocess`, `temperature`,
-`model` (file, sha256, bytes, parameters, weights), `metrics` and `provenance`.
+`threshold`, `model` (file, sha256, bytes, parameters, weights), `metrics` and `provenance`.
 """
 
 import dataclasses
@@ -45,6 +45,9 @@ class Bundle:
     """How the weights are stored; arithmetic is float32."""
     temperature: float = 1.0
     """Divides the logits before softmax; fitted on the validation photos (Guo et al. 2017)."""
+    threshold: float | None = None
+    """Calibrated probability of the best class from which on its answer counts as sure, in (0, 1]; chosen on the
+    validation photos. Without one, as in bundles of earlier versions, every answer does."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """What was measured: by split, and `latency`."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -57,6 +60,8 @@ class Bundle:
             raise BundleError("A bundle needs at least two different labels.")
         if not self.temperature > 0:
             raise BundleError("A bundle's temperature must be positive.")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise BundleError("A bundle's threshold must lie in (0, 1], or be left out.")
 
     @classmethod
     def load(cls, folder: Path) -> "Bundle":
@@ -88,6 +93,7 @@ class Bundle:
                 parameters=record["model"]["parameters"],
                 weights=record["model"]["weights"],
                 temperature=record["temperature"],
+                threshold=record.get("threshold"),
                 metrics=record["metrics"],
                 provenance=record["provenance"],
             )
@@ -146,6 +152,7 @@ class Bundle:
             "labels": self.labels,
             "preprocess": dataclasses.asdict(self.preprocess),
             "temperature": self.temperature,
+            "threshold": self.threshold,
             "model": {
                 "file": MODEL_FILE,
                 "sha256": self.sha256,

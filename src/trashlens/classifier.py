@@ -30,11 +30,19 @@ class Prediction:
     """Time of the network alone, milliseconds."""
     bundle: str
     """Short id of the bundle that answered; its record leads back to the data it was trained on."""
+    sure: bool = True
+    """Whether the best class reaches the bundle's threshold: if not, `label` is a guess, and the photo may well
+    show no waste at all."""
 
     @property
     def label(self) -> str:
         """The most probable class."""
         return max(self.confidences, key=lambda label: self.confidences[label])
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most probable class."""
+        return max(self.confidences.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +70,7 @@ class Comparison:
             "results": {
                 role: {
                     "label": prediction.label,
+                    "sure": prediction.sure,
                     "confidences": dict(prediction.confidences),
                     "infer_ms": prediction.infer_ms,
                     "bundle": prediction.bundle,
@@ -118,11 +127,14 @@ class Classifier:
         scaled = logits.astype(np.float64) / self.bundle.temperature
         exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+        # The one rule of Chow (1970): answer where the best class is probable enough, else say so.
+        threshold = self.bundle.threshold or 0.0
         return [
             Prediction(
                 confidences=dict(zip(self.bundle.labels, row.tolist(), strict=True)),
                 infer_ms=infer_ms,
                 bundle=self.bundle.short_id,
+                sure=bool(row.max() >= threshold),
             )
             for row in probabilities
         ]

@@ -4,17 +4,21 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser
 
 from trashlens.commands.options import add_models
 from trashlens.errors import ImageError
 
+if TYPE_CHECKING:  # the command loads what it runs only when it runs
+    from trashlens.classifier import Prediction
+
 __all__ = ["predict_command"]
 
 
 def predict_command(argv: Sequence[str]) -> int:
-    """Name the class of photos with all three networks."""
+    """Name the class of photos with all three networks, or say that they are not sure."""
     from trashlens.classifier import compare, load_classifiers
     from trashlens.image import list_photos
 
@@ -43,9 +47,14 @@ def predict_command(argv: Sequence[str]) -> int:
                 print(json.dumps({"path": str(photo), **comparison.to_json()}))
             else:
                 answers = "   ".join(
-                    f"{role} {prediction.label} {max(prediction.confidences.values()):.0%} "
-                    f"({prediction.infer_ms:.1f} ms)"
+                    f"{role} {_describe(prediction)} ({prediction.infer_ms:.1f} ms)"
                     for role, prediction in comparison.predictions.items()
                 )
                 print(f"{photo}   {answers}")
     return 2 if refused else 0
+
+
+def _describe(prediction: "Prediction") -> str:
+    """Return the answer in a few words; what the network is not sure of stands in brackets."""
+    guess = f"{prediction.label} {prediction.confidence:.0%}"
+    return guess if prediction.sure else f"not sure ({guess})"

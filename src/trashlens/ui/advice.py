@@ -5,9 +5,9 @@ from html import escape
 from types import MappingProxyType
 
 from trashlens.classifier import Comparison
-from trashlens.ui.cards import group_roles, list_words
+from trashlens.ui.cards import doubting_roles, group_roles, list_words
 
-__all__ = ["ADVICE", "LOCAL_RULES", "render_advice"]
+__all__ = ["ADVICE", "LOCAL_RULES", "TRY_AGAIN", "render_advice"]
 
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
@@ -36,15 +36,26 @@ LOCAL_RULES = (
     "This is general advice; your own collection service has the last word."
 )
 
+TRY_AGAIN = (
+    "<strong>Take a closer photo of one object, against a plain background.</strong> "
+    "If it is no waste at all, &ldquo;not sure&rdquo; is the right answer."
+)
+
 
 def render_advice(comparison: Comparison) -> str:
-    """Return HTML with advice for every class that is named, the teacher's first, and who names it."""
+    """Return HTML with advice for every class that a network is sure of, the teacher's first, and who names it.
+
+    Where none is sure there is advice for a better photo instead.
+    """
     groups = group_roles(comparison)
+    if not groups:
+        return f'<section class="tl-panel tl-advice"><h2>What to try</h2><p>{TRY_AGAIN}</p></section>'
+    doubted = len(groups) > 1 or bool(doubting_roles(comparison))
     items = []
     for label, roles in groups.items():
         known = ADVICE.get(label, "There is no advice for this class yet.")
         heading = escape(label.capitalize())
-        if len(groups) > 1:
+        if doubted:
             who = list_words([f"the {role}" for role in roles])
             says = "says" if len(roles) == 1 else "say"
             heading = f"If it is {escape(label)} <span>as {who} {says}</span>"

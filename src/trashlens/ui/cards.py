@@ -8,6 +8,7 @@ from trashlens.classifier import Classifier, Comparison, Prediction
 
 __all__ = [
     "describe_bundle",
+    "doubting_roles",
     "group_roles",
     "list_words",
     "render_cards",
@@ -44,26 +45,35 @@ def list_words(words: list[str]) -> str:
 
 
 def group_roles(comparison: Comparison) -> dict[str, list[str]]:
-    """Return the roles by the class they name, the teacher's class first."""
+    """Return the roles that are sure by the class they name, the class of the teacher first."""
     groups: dict[str, list[str]] = {}
     for role, prediction in comparison.predictions.items():
-        groups.setdefault(prediction.label, []).append(role)
+        if prediction.sure:
+            groups.setdefault(prediction.label, []).append(role)
     return groups
 
 
+def doubting_roles(comparison: Comparison) -> list[str]:
+    """Return the roles that are not sure."""
+    return [role for role, prediction in comparison.predictions.items() if not prediction.sure]
+
+
 def render_verdict(comparison: Comparison) -> str:
-    """Return the headline: what the networks agree on, or who says what."""
-    parts = []
-    groups = group_roles(comparison)
-    for label, roles in groups.items():
-        who = list_words([f"the {role}" for role in roles])
-        if len(groups) == 1:
-            who = {1: f"The {roles[0]}", 2: "Both networks"}.get(len(roles), "All three networks")
-        says = "says" if len(roles) == 1 else "say"
-        parts.append(f'{who} {says} <strong data-class="{escape(label)}">{escape(label)}</strong>')
-    agreed = len(groups) == 1
-    flag = "" if agreed else "<em>The networks disagree:</em> "
-    return f'<p class="tl-verdict" data-agreed="{str(agreed).lower()}">{flag}{list_words(parts)}.</p>'
+    """Return the headline: what the networks agree on, or who says what and who is not sure."""
+    groups, doubting = group_roles(comparison), doubting_roles(comparison)
+    agreed = len(groups) == 1 and not doubting
+    if agreed or not groups:
+        sentence = _render_unanimous(groups, doubting)
+    else:
+        sentence = list_words(
+            [f"{_name(roles)} {_render_naming(label, roles)}" for label, roles in groups.items()]
+        )
+        if doubting:
+            sentence += f"; {_name(doubting)} {'is' if len(doubting) == 1 else 'are'} not sure"
+        if len(groups) > 1:
+            sentence = f"<em>The networks disagree:</em> {sentence}"
+    sentence = sentence[0].upper() + sentence[1:]
+    return f'<p class="tl-verdict" data-agreed="{str(agreed).lower()}">{sentence}.</p>'
 
 
 def render_cards(classifiers: Mapping[str, Classifier], comparison: Comparison) -> str:
@@ -106,17 +116,43 @@ def render_problem(classifiers: Mapping[str, Classifier], sentence: str) -> str:
     return f'<p class="tl-verdict tl-problem" role="alert">{escape(sentence)}</p>{_render_blanks(classifiers)}'
 
 
+def _render_unanimous(groups: Mapping[str, list[str]], doubting: list[str]) -> str:
+    """Return what all say that ran: one class, or that they are not sure."""
+    if groups:
+        ((label, roles),) = groups.items()
+        everybody = {2: "both networks", 3: "all three networks"}
+        return f"{everybody.get(len(roles), _name(roles))} {_render_naming(label, roles)}"
+    nobody = {2: "neither network is sure", 3: "none of the three networks is sure"}
+    return nobody.get(len(doubting), f"{_name(doubting)} is not sure")
+
+
+def _render_naming(label: str, roles: list[str]) -> str:
+    says = "says" if len(roles) == 1 else "say"
+    return f'{says} <strong data-class="{escape(label)}">{escape(label)}</strong>'
+
+
+def _name(roles: list[str]) -> str:
+    return list_words([f"the {role}" for role in roles])
+
+
 def _render_card(bundle: Bundle, prediction: Prediction, speed: str) -> str:
-    winner = prediction.label
+    winner, sure = prediction.label, prediction.sure
+    share = _format_share(prediction.confidence)
     rows = "".join(
-        _render_row(label, value, wins=label == winner)
+        _render_row(label, value, wins=sure and label == winner)
         for label, value in prediction.confidences.items()
     )
+    # Without a class the card has no colour of its own.
+    looks = f'data-class="{escape(winner)}"' if sure else "data-unsure"
+    answer = (
+        f"<strong>{escape(winner)}</strong><span>{share}</span>"
+        if sure
+        else f"<strong>not sure</strong><small>most like {escape(winner)}, {share}</small>"
+    )
     return (
-        f'<article class="tl-card" data-role="{bundle.role}" data-class="{escape(winner)}">'
+        f'<article class="tl-card" data-role="{bundle.role}" {looks}>'
         f"{_render_head(bundle)}"
-        f'<p class="tl-winner"><strong>{escape(winner)}</strong>'
-        f"<span>{_format_share(prediction.confidences[winner])}</span></p>"
+        f'<p class="tl-winner">{answer}</p>'
         f'<ul class="tl-bars" aria-label="Probability of each class">{rows}</ul>'
         f'<p class="tl-speed"><b>{_format_ms(prediction.infer_ms)}</b><span>{speed}</span></p></article>'
     )

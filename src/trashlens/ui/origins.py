@@ -36,6 +36,7 @@ def _render_block(bundle: Bundle) -> str:
         "run": _describe_run(provenance),
         "code": _describe_code(provenance),
         "test accuracy": _describe_test(bundle),
+        "is sure": _describe_threshold(bundle),
     }
     rows = "".join(f"<dt>{name}</dt><dd>{fact}</dd>" for name, fact in facts.items())
     return f"<section><h3>{bundle.role}</h3><dl>{rows}</dl></section>"
@@ -88,3 +89,9 @@ def _describe_test(bundle: Bundle) -> str:
         return "not measured"
     low, high = test["accuracy_interval"]
     return f"{test['accuracy']:.1%} ({low:.1%} to {high:.1%}) of {test['photos']} photos"
+
+
+def _describe_threshold(bundle: Bundle) -> str:
+    if bundle.threshold is None:
+        return "always"
+    return f"where a class has {bundle.threshold:.1%} or more"
