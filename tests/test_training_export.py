@@ -20,6 +20,7 @@ from trashlens.scoreboard import format_table
 from trashlens.training import export as export_module
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
 from trashlens.training.data import read_photos
+from trashlens.training.evaluate.rejection import NEVER
 from trashlens.training.export import ExportConfig, export_bundle, fit_temperature, to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
 from trashlens.training.recipe import parse_recipe
@@ -68,6 +69,37 @@ def test_the_bundle_agrees_with_torch_and_says_how_much(
     with torch.inference_mode():
         expected = read_checkpoint(checkpoint).network(torch.from_numpy(images)).numpy()
     assert np.abs(Classifier(bundle).infer(images) - expected).max() < export_module.TOLERANCE[weights]
+
+
+def test_the_bundle_knows_when_it_is_sure(checkpoint: Path, processed: Path, tmp_path: Path) -> None:
+    config = ExportConfig(photos=processed / "val", precision=0.8, coverage=0.7)
+    bundle = Bundle.load(export_bundle(checkpoint, tmp_path, config))
+    assert bundle.threshold is not None
+    said = bundle.metrics["val"]["accepted"]
+    assert said["threshold"] == bundle.threshold
+    assert said["wanted"] == 0.8
+    assert said["precision"] >= 0.8
+    assert 8 / 18 <= said["coverage"] <= 0.7
+    # The photos as they are served, one by one, agree with what the record says.
+    images, _ = read_photos(processed / "val", LABELS, bundle.preprocess)
+    sure = [Classifier(bundle).predict(image[None])[0].sure for image in images]
+    assert np.mean(sure) == pytest.approx(said["coverage"])
+
+
+def test_too_few_photos_for_the_promise_are_told_and_the_network_is_sure_of_none(
+    checkpoint: Path, processed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = export_bundle(checkpoint, tmp_path, ExportConfig(photos=processed / "val"))
+    assert Bundle.load(folder).threshold == NEVER
+    assert "98.0 % of the answers are right, as seen on 18 photos" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "values", [{"precision": 1.0}, {"precision": 0}, {"coverage": 0}, {"coverage": 2}]
+)
+def test_a_promise_nobody_can_keep_is_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must lie"):
+        ExportConfig(**values)
 
 
 def test_float16_storage_halves_the_file(checkpoint: Path) -> None:

@@ -22,6 +22,7 @@ from trashlens.files import hash_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
 from trashlens.training.data import read_photos
 from trashlens.training.evaluate import score
+from trashlens.training.evaluate.rejection import NEVER, accepted, choose_threshold
 
 __all__ = ["ExportConfig", "export_bundle", "fit_temperature", "to_onnx"]
 
@@ -42,7 +43,17 @@ class ExportConfig:
     weights: Literal["float32", "float16"] = "float32"
     """How the graph stores its weights. float16 halves the file; arithmetic stays float32."""
     photos: Path = Path("data/processed/val")
-    """Prepared photos, `<class>/<file>`, on which parity is checked and the temperature is fitted."""
+    """Prepared photos, `<class>/<file>`, on which parity is checked and temperature and threshold are chosen."""
+    precision: float = 0.98
+    """Share of right answers among those the network is sure of, by which its threshold is chosen."""
+    coverage: float = 0.8
+    """Largest share of these photos it may be sure of; a smaller one rejects more of what is no waste."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.precision < 1:
+            raise ValueError("precision must lie between 0 and 1, such as 0.98.")
+        if not 0 < self.coverage <= 1:
+            raise ValueError("coverage must lie in (0, 1].")
 
 
 def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfig()) -> Path:
@@ -70,11 +81,17 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     logger.info(
         "Largest logit difference %.1e on %d photos; T %.3f.", difference, len(images), temperature
     )
-    val = score(labels, softmax(logits.astype(np.float64) / temperature, axis=1), classes=bundle.labels)
+    probabilities = softmax(logits.astype(np.float64) / temperature, axis=1)
+    threshold = _choose_threshold(labels, probabilities, config)
+    val = {
+        **score(labels, probabilities, classes=bundle.labels),
+        "accepted": {**accepted(labels, probabilities, threshold), "wanted": config.precision},
+    }
     parity = {"max_logit_difference": difference, "photos": len(images), "batches": BATCHES}
     final = dataclasses.replace(
         bundle,
         temperature=temperature,
+        threshold=threshold,
         metrics={"val": val, "parity": parity},
         provenance=_provenance(folder, checkpoint),
     )
@@ -116,6 +133,31 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
     return float(np.exp(found.x))
+
+
+def _choose_threshold(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], config: ExportConfig
+) -> float:
+    """Return the threshold by which the network is sure, and log what it means."""
+    threshold = choose_threshold(
+        labels, probabilities, precision=config.precision, coverage=config.coverage
+    )
+    if threshold == NEVER:
+        logger.warning(
+            "No threshold makes it likely that %.1f %% of the answers are right, as seen on %d photos: the "
+            "network will be sure of none. Export with a lower --precision, or with more --photos.",
+            100 * config.precision,
+            len(labels),
+        )
+        return threshold
+    kept = accepted(labels, probabilities, threshold)
+    logger.info(
+        "Sure from %.3f on: %.1f %% of the photos, of which %.1f %% right.",
+        threshold,
+        100 * kept["coverage"],
+        100 * kept["precision"],
+    )
+    return threshold
 
 
 @torch.inference_mode()
