@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "bundle": {"errors", "files", "image"},
     "machine": set(),
     "classifier": {"errors", "image", "bundle", "machine"},
-    "scoreboard": {"bundle"},
+    "scoreboard": {"bundle", "scoreboard"},
     "hub": {"errors", "files", "bundle", "scoreboard", "hub"},
     "ui": {"errors", "image", "bundle", "classifier", "ui"},
     "training.data": {"errors", "files", "image", "training.data"},
@@ -46,6 +46,7 @@ MAY_IMPORT = {
         *("image", "classifier", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "pictures")),
     },
+    "training.unrelated": {"errors", "image", "classifier", "training.unrelated"},
     "training.report": {
         *("errors", "image", "bundle", "classifier", "machine", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "tracking")),
