@@ -25,7 +25,7 @@ from trashlens.hub.checkout import find_source
 from trashlens.hub.client import connect
 from trashlens.hub.models import publish_models, version_of
 from trashlens.hub.repository import Repository
-from trashlens.scoreboard import format_table
+from trashlens.scoreboard import format_pairs, format_scores, format_table
 
 # huggingface_hub 2.4 hands file contents to its HTTP client in a way that this one calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -473,6 +473,30 @@ def test_the_card_shows_pictures_only_where_they_are_drawn(hub: Hub, tmp_path: P
     files = hub.repos["model", REPO].files
     assert not [path for path in files if path.startswith("images/")]
     assert b"images/" not in files["README.md"]
+
+
+@pytest.mark.parametrize("low", [-0.01, 0.01])
+def test_the_card_tells_networks_apart_by_their_pair(low: float) -> None:
+    bundles = load_bundles(ROOT / "models")
+    test = {
+        **bundles["student"].metrics["test"],
+        **{"interval": "bootstrap over 9 groups", "macro_f1_interval": [0.7, 0.8]},
+        "paired": {
+            "baseline": {
+                **{"bundle": bundles["baseline"].short_id, "difference": 0.02},
+                **{"difference_interval": [low, 0.03], "only_first": 1, "only_second": 7, "p": 0.07},
+            }
+        },
+    }
+    compared = {**bundles, "student": with_metrics(bundles["student"], test=test)}
+    card = ModelCard(write_card(compared, repo=REPO, version="v-0"))
+    assert format_pairs(compared) in card.text
+    assert format_scores(compared) in card.text
+    assert "bootstrap over groups; a group is the photos of one object." in card.text
+    assert ("the student's gain over the baseline holds zero" in card.text) == (low < 0)
+    assert ("do not tell the two apart" in card.text) == (low < 0)
+    f1 = [r for r in card.data.eval_results if r.metric_type == "f1"][-1].metric_args
+    assert (f1["interval_95_low"], f1["interval_95_high"]) == (0.7, 0.8)
 
 
 def test_the_card_names_a_cpu_only_where_all_were_timed_on_it() -> None:

@@ -1,6 +1,6 @@
 """The model card: written from the bundles' records alone, so that no number is typed twice."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from trashlens.bundle import Bundle
-from trashlens.scoreboard import format_table
+from trashlens.scoreboard import find_pair, format_pairs, format_scores, format_table
 
 __all__ = ["is_measured", "write_card"]
 
@@ -31,6 +31,7 @@ def write_card(
     tests = {role: test for role, bundle in bundles.items() if (test := bundle.metrics.get("test"))}
     any_bundle = next(iter(bundles.values()))
     data = any_bundle.provenance.get("data")
+    pair = find_pair(bundles, "student", "baseline")
     cpus = {(bundle.metrics.get("latency") or {}).get("cpu") for bundle in bundles.values()}
     card = ModelCard.from_template(
         _front_matter(bundles, repo=repo),
@@ -41,10 +42,14 @@ def write_card(
         source=source,
         labels=any_bundle.labels,
         table=format_table(bundles),
+        scores=format_scores(bundles) if tests else None,
+        pairs=format_pairs(bundles) if pair else None,
         photos=next((test["photos"] for test in tests.values()), None),
         cpu=cpus.pop() if len(cpus) == 1 else None,
+        objects=any("groups" in test.get("interval", "") for test in tests.values()),
         measured=is_measured(bundles),
-        tied=_overlap(tests.get("baseline"), tests.get("student")),
+        reliable=any("reliability" in test for test in tests.values()),
+        tied=_are_tied(pair, tests.get("baseline"), tests.get("student")),
         data=data,
         origins={role: _origin(bundle) for role, bundle in bundles.items() if bundle.provenance},
     )
@@ -92,21 +97,20 @@ def _results(role: str, bundle: Bundle) -> list[EvalResult]:
         },
     }
     about = {"role": role, "photos": test["photos"]}
-    low, high = test["accuracy_interval"]
     return [
         EvalResult(
             **common,
             metric_type="accuracy",
             metric_name=f"Accuracy of the {role}",
             metric_value=test["accuracy"],
-            metric_args={**about, "interval_95_low": low, "interval_95_high": high},
+            metric_args={**about, **_name_interval(test["accuracy_interval"])},
         ),
         EvalResult(
             **common,
             metric_type="f1",
             metric_name=f"Macro F1 of the {role}",
             metric_value=test["macro_f1"],
-            metric_args={**about, "average": "macro"},
+            metric_args={**about, "average": "macro", **_name_interval(test.get("macro_f1_interval"))},
         ),
     ]
 
@@ -122,8 +126,18 @@ def _origin(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _overlap(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
-    """Say whether the intervals of two accuracies overlap."""
+def _name_interval(interval: Sequence[float] | None) -> dict[str, float]:
+    """Return a 95 % interval as arguments of a metric."""
+    return dict(zip(("interval_95_low", "interval_95_high"), interval or (), strict=False))
+
+
+def _are_tied(
+    pair: Mapping[str, Any] | None, one: Mapping[str, Any] | None, other: Mapping[str, Any] | None
+) -> bool:
+    """Say whether two networks cannot be told apart: by their paired difference, else by overlapping intervals."""
+    if pair:
+        low, high = pair["difference_interval"]
+        return bool(low <= 0 <= high)
     if not one or not other:
         return False
     (low, high), (other_low, other_high) = one["accuracy_interval"], other["accuracy_interval"]

@@ -14,7 +14,7 @@ from trashlens.hub.card import is_measured, write_card
 from trashlens.hub.changes import Files, Head, compare
 from trashlens.hub.client import connect, explain, retry
 from trashlens.hub.repository import Outcome, Repository, check_name
-from trashlens.scoreboard import draw_accuracy_latency, draw_confusion
+from trashlens.scoreboard import draw_pictures
 
 __all__ = ["publish_models", "version_of"]
 
@@ -117,7 +117,7 @@ def _draw(bundles: Mapping[str, Bundle]) -> dict[str, Path | bytes]:
     """Return the card's pictures, if there is something to draw."""
     if not is_measured(bundles):
         return {}
-    figures = {"accuracy-latency": draw_accuracy_latency(bundles), "confusion": draw_confusion(bundles)}
+    figures = draw_pictures(bundles)
     return {f"{IMAGES}/{name}.png": _encode(figure) for name, figure in figures.items()}
 
 

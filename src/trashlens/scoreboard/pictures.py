@@ -107,7 +107,9 @@ def draw_reliability(bundles: Mapping[str, Bundle], *, name: str = "test") -> Fi
     left out.
     """
     measured = {
-        role: bundle for role, bundle in bundles.items() if "reliability" in bundle.metrics.get(name, {})
+        role: bundle
+        for role, bundle in bundles.items()
+        if "reliability" in (bundle.metrics.get(name) or {})
     }
     figure = Figure(figsize=(3.2 * max(len(measured), 1) + 0.6, 4.4), layout="constrained")
     grid = figure.add_gridspec(2, max(len(measured), 1), height_ratios=[4, 1])
