@@ -3,24 +3,22 @@
 import dataclasses
 import logging
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from accelerate import Accelerator
 from accelerate.utils import set_seed
 from tqdm import tqdm
 
 from trashlens.errors import RecipeError
 from trashlens.training.checkpoint import describe_environment, write_checkpoint
 from trashlens.training.data import prepare_data, read_data_record
+from trashlens.training.fit.answers import name_views
 from trashlens.training.fit.conclusion import conclude, data_of
+from trashlens.training.fit.epoch import train_epoch, validate
 from trashlens.training.fit.state import Progress, find_state, read_progress, remove_states, save_state
-from trashlens.training.fit.trainer import (
-    Trainer,
-    make_accelerator,
-    make_trainer,
-    train_epoch,
-    validate,
-)
+from trashlens.training.fit.trainer import Trainer, make_accelerator, make_trainer
 from trashlens.training.recipe import Recipe
 from trashlens.training.tracking import Tracker, track
 
@@ -49,7 +47,12 @@ def fit(recipe: Recipe, *, group: str | None = None) -> Path:
     with accelerator.main_process_first():
         data = _ensure_data(recipe, write=accelerator.is_main_process)
     set_seed(recipe.seed)
-    trainer, report = make_trainer(recipe, accelerator, resuming=progress.epoch > 0)
+    trainer, report = make_trainer(
+        recipe,
+        accelerator,
+        resuming=progress.epoch > 0,
+        views=_name_views(recipe, accelerator, data, progress),
+    )
     if progress.epoch:
         accelerator.load_state(str(find_state(recipe.output)))
         logger.info("Continuing after epoch %d of %d.", progress.epoch, recipe.schedule.epochs)
@@ -85,6 +88,18 @@ def fit(recipe: Recipe, *, group: str | None = None) -> Path:
     accelerator.end_training()
     logger.info("Checkpoint: %s", recipe.output)
     return recipe.output
+
+
+def _name_views(
+    recipe: Recipe, accelerator: Accelerator, data: dict[str, Any], progress: Progress
+) -> dict[str, Any] | None:
+    """Return what determines the views whose answers are remembered, if they are to be."""
+    if recipe.objective.distill is None or recipe.objective.distill.remember is None:
+        return None
+    arithmetic = f"{accelerator.device.type} {accelerator.mixed_precision}"
+    return name_views(
+        recipe, data=data, teacher_sha256=progress.inputs["teacher"], arithmetic=arithmetic
+    )
 
 
 def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
@@ -124,7 +139,8 @@ def _run_epochs(
     )
     with bar:
         for epoch in range(progress.epoch, epochs):
-            metrics = train_epoch(trainer, recipe, epoch=epoch, bar=bar, tracker=tracker)
+            with trainer.answers.epoch(epoch + 1) if trainer.answers else nullcontext():
+                metrics = train_epoch(trainer, recipe, epoch=epoch, bar=bar, tracker=tracker)
             network = accelerator.unwrap_model(trainer.network)
             with trainer.averaging.applied(network):
                 metrics |= validate(trainer)

@@ -64,8 +64,14 @@ def read_progress(recipe: Recipe, *, processes: int) -> Progress | None:
     """Return where to start, or None when the run is complete.
 
     Raises:
-        RecipeError: the output folder holds a run of another recipe, or of another number of processes.
+        RecipeError: the output folder holds a run of another recipe, or of another number of processes; or
+            several processes are to remember a teacher's answers.
     """
+    distill = recipe.objective.distill
+    if processes > 1 and distill is not None and distill.remember is not None:
+        raise RecipeError(
+            "objective.distill.remember works in a single process only: leave it out, or use one process."
+        )
     done = read_record(recipe.output)
     state = find_state(recipe.output)
     wanted = json.loads(json.dumps(recipe.to_json()))  # as it reads back: tuples become lists

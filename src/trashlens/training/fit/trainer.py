@@ -1,36 +1,32 @@
-"""What the loop works with: network, objective and optimiser on the device; one epoch of each kind."""
+"""What the loop works with: network, objective and optimiser on the device."""
 
 import logging
-import time
-from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, set_seed
+from accelerate.utils import DataLoaderConfiguration
 from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from trashlens.errors import RecipeError, TrainingError
-from trashlens.training.checkpoint import WEIGHTS_FILE, read_checkpoint
+from trashlens.errors import RecipeError
+from trashlens.training.checkpoint import read_checkpoint
 from trashlens.training.data import Loaders, make_loaders
-from trashlens.training.evaluate import score
+from trashlens.training.fit.answers import RememberingTeacher
 from trashlens.training.fit.averaging import Averaging
 from trashlens.training.networks import (
     LoadReport,
     create_network,
     fit_head,
     freeze,
-    train_unfrozen,
 )
 from trashlens.training.objectives import Distilled, Supervised, class_weights
 from trashlens.training.recipe import Recipe
-from trashlens.training.tracking import Tracker
 
-__all__ = ["Trainer", "make_accelerator", "make_trainer", "train_epoch", "validate"]
+__all__ = ["Trainer", "make_accelerator", "make_trainer"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +45,7 @@ class Trainer:
     val: Any
     labels: tuple[str, ...]
     generator: torch.Generator
+    answers: RememberingTeacher | None
 
 
 def make_accelerator(recipe: Recipe) -> Accelerator:
@@ -72,9 +69,12 @@ def _choose_precision(wanted: str) -> str:
 
 
 def make_trainer(
-    recipe: Recipe, accelerator: Accelerator, *, resuming: bool
+    recipe: Recipe, accelerator: Accelerator, *, resuming: bool, views: Mapping[str, Any] | None
 ) -> tuple[Trainer, LoadReport]:
-    """Create everything the loop needs; the order of random draws here is part of a run's identity."""
+    """Create everything the loop needs; the order of random draws here is part of a run's identity.
+
+    `views` (see `name_views`) is needed where the teacher's answers are to be remembered.
+    """
     loaders = make_loaders(
         recipe.data.processed,
         preprocess=recipe.preprocess,
@@ -93,7 +93,7 @@ def make_trainer(
             logger.info("Linear probe: %.3f of the training photos.", accuracy)
     freeze(network, recipe.network.frozen)
     network = network.to(memory_format=torch.channels_last)  # the layout convolutions are fastest in
-    objective = _make_objective(recipe, loaders).to(accelerator.device)
+    objective = _make_objective(recipe, loaders, views).to(accelerator.device)
     schedule = recipe.schedule
     optimizer = create_optimizer_v2(
         network, opt="adamw", lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -127,12 +127,13 @@ def make_trainer(
             val=val,
             labels=loaders.labels,
             generator=loaders.generator,
+            answers=next((m for m in objective.modules() if isinstance(m, RememberingTeacher)), None),
         ),
         report,
     )
 
 
-def _make_objective(recipe: Recipe, loaders: Loaders) -> nn.Module:
+def _make_objective(recipe: Recipe, loaders: Loaders, views: Mapping[str, Any] | None) -> nn.Module:
     config = recipe.objective
     supervised = Supervised(
         class_weights(loaders.class_counts, config.class_weight_power), config.label_smoothing
@@ -147,78 +148,8 @@ def _make_objective(recipe: Recipe, loaders: Loaders) -> nn.Module:
         raise RecipeError(
             f"The teacher {config.distill.teacher} normalises differently; both must see the same view."
         )
-    return Distilled(supervised, teacher.network.to(memory_format=torch.channels_last), config.distill)
-
-
-def train_epoch(
-    trainer: Trainer, recipe: Recipe, *, epoch: int, bar: Any, tracker: Tracker
-) -> dict[str, Any]:
-    """Take one pass over the training photos; return the mean of each loss part and the throughput.
-
-    The means are over the first process's photos, the throughput is that of all.
-
-    Raises:
-        TrainingError: the loss is not finite.
-    """
-    accelerator = trainer.accelerator
-    seed = recipe.seed + 1000 * (epoch + 1)
-    set_seed(seed, device_specific=True)
-    trainer.generator.manual_seed(seed + accelerator.process_index)
-    trainer.train.set_epoch(epoch)
-    network = accelerator.unwrap_model(trainer.network)
-    trainer.network.train()
-    train_unfrozen(network, recipe.network.frozen)
-    trainer.objective.train()
-    sums: dict[str, float] = defaultdict(float)
-    photos, start = 0, time.perf_counter()
-    for index, (images, labels) in enumerate(trainer.train):
-        step = epoch * len(trainer.train) + index + 1
-        images = images.contiguous(memory_format=torch.channels_last)
-        logits = trainer.network(images)
-        with accelerator.autocast():
-            parts = trainer.objective(logits, images, labels)
-        values = {name: part.item() for name, part in parts.items()}
-        if not np.isfinite(values["loss"]):
-            kept = recipe.output if (recipe.output / WEIGHTS_FILE).is_file() else "none yet"
-            raise TrainingError(
-                f"The loss became {values['loss']} at step {step} (epoch {epoch + 1}). Last good checkpoint: "
-                f"{kept}. Try a lower --schedule.learning_rate or --precision=no, with another --output."
-            )
-        accelerator.backward(parts["loss"])
-        if recipe.schedule.max_grad_norm:
-            accelerator.clip_grad_norm_(trainer.network.parameters(), recipe.schedule.max_grad_norm)
-        trainer.optimizer.step()
-        if not trainer.optimizer.step_was_skipped:  # fp16 skips a step whose gradients overflow
-            trainer.scheduler.step()
-            trainer.averaging.update(network)
-        trainer.optimizer.zero_grad()
-        for name, value in values.items():
-            sums[name] += value
-        photos += len(labels) * accelerator.num_processes
-        tracker.log(
-            {
-                **{f"step/{name}": value for name, value in values.items()},
-                "step/learning_rate": trainer.scheduler.get_last_lr()[0],
-                "step/photos_per_sec": photos / (time.perf_counter() - start),
-            },
-            step=step,
-        )
-        bar.update()
-    return {
-        **{f"train/{name}": total / len(trainer.train) for name, total in sums.items()},
-        "train/photos_per_sec": photos / (time.perf_counter() - start),
-    }
-
-
-@torch.no_grad()
-def validate(trainer: Trainer) -> dict[str, float]:
-    """Return accuracy and macro F1 on the validation photos, preprocessed as in serving."""
-    trainer.network.eval()
-    outputs, targets = [], []
-    for images, labels in trainer.val:
-        logits = trainer.network(images.contiguous(memory_format=torch.channels_last))
-        gathered = trainer.accelerator.gather_for_metrics((logits.float().contiguous(), labels))
-        outputs.append(gathered[0].softmax(dim=1).cpu().numpy())
-        targets.append(gathered[1].cpu().numpy())
-    result = score(np.concatenate(targets), np.concatenate(outputs), classes=trainer.labels)
-    return {"val/accuracy": result["accuracy"], "val/macro_f1": result["macro_f1"]}
+    network = teacher.network.to(memory_format=torch.channels_last)
+    if config.distill.remember is not None:
+        assert views is not None, "the loop names the views"
+        network = RememberingTeacher(network, config.distill.remember, views)
+    return Distilled(supervised, network, config.distill)

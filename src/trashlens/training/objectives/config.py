@@ -25,6 +25,9 @@ class DistillConfig:
     """Weight of the correlation over the classes of a photo; `dist` only."""
     gamma: float = 1.0
     """Weight of the correlation over the photos of a batch, class by class; `dist` only."""
+    remember: Path | None = None
+    """Folder where the teacher's answers to each epoch's views are kept for other students that see the same;
+    for a single process."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
