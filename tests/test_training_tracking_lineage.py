@@ -183,6 +183,19 @@ def test_the_evaluation_gives_the_bundles_as_they_lie_on_disk(study: Path) -> No
         assert run.summary[f"{role}/accuracy"] == bundle.metrics["test"]["accuracy"]
 
 
+def test_the_evaluation_says_who_is_better_than_whom(study: Path) -> None:
+    (artifact,) = [a for a in run_of(study, "evaluate").tables if "pairs.table.json" in a["files"]]
+    table = json.loads(Path(artifact["files"]["pairs.table.json"]).read_text())
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert len(rows) == 6
+    for row in rows:
+        bundle = Bundle.load(study / "models" / row["network"])
+        pair = bundle.metrics["test"]["paired"][row["against"]]
+        assert (row["difference"], row["p"]) == (pair["difference"], pair["p"])
+        assert [row["difference_low"], row["difference_high"]] == pair["difference_interval"]
+        assert (row["only_other"], row["only_network"]) == (pair["only_first"], pair["only_second"])
+
+
 def test_the_runs_lie_where_training_wrote_and_nowhere_else(study: Path) -> None:
     for run in find_runs([study / "runs"]):
         for version in (*run.used, *run.given, *run.tables):

@@ -44,6 +44,9 @@ def record_evaluation(
             tracker.log_predictions(role, photos, labels, probabilities, classes=bundle.labels, step=0)
         tracker.log_drawings(drawings, step=0)
         tracker.log_rows("comparison", [_row(bundle, name) for bundle in bundles.values()], step=0)
+        pairs = [row for bundle in bundles.values() for row in _pair_rows(bundle, name)]
+        if pairs:
+            tracker.log_rows("pairs", pairs, step=0)
         for role, bundle in bundles.items():
             tracker.summarise_score(role, bundle.metrics[name])
             if role in roles:
@@ -67,3 +70,22 @@ def _row(bundle: Bundle, name: str) -> dict[str, Any]:
         "infer_ms_p50": latency["infer_ms_p50"],
         "infer_ms_p95": latency["infer_ms_p95"],
     }
+
+
+def _pair_rows(bundle: Bundle, name: str) -> list[dict[str, Any]]:
+    """Return a bundle's lines of the comparison in pairs: by how much it is better than each other one."""
+    rows = []
+    for other, pair in (bundle.metrics[name].get("paired") or {}).items():
+        low, high = pair["difference_interval"]
+        rows.append(
+            {
+                **{"network": bundle.role, "against": other, "difference": pair["difference"]},
+                **{"difference_low": low, "difference_high": high, "interval": pair["interval"]},
+                **{
+                    "only_other": pair["only_first"],
+                    "only_network": pair["only_second"],
+                    "p": pair["p"],
+                },
+            }
+        )
+    return rows
