@@ -47,9 +47,14 @@ MAY_IMPORT = {
         *(f"training.{n}" for n in ("data", "evaluate", "pictures")),
     },
     "training.unrelated": {"errors", "image", "classifier", "training.unrelated"},
+    "training.study": {
+        *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard"),
+        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "networks")),
+        *(f"training.{n}" for n in ("recipe", "study")),
+    },
     "training.report": {
         *("errors", "image", "bundle", "classifier", "machine", "scoreboard"),
-        *(f"training.{n}" for n in ("data", "evaluate", "tracking")),
+        *(f"training.{n}" for n in ("data", "evaluate", "tracking", "unrelated")),
     },
 }
 """By room: the rooms it may import from. `__init__`, `__main__` and `commands` may import anything."""

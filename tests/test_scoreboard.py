@@ -22,6 +22,7 @@ from trashlens.scoreboard import (
     format_confusion,
     format_latency,
     format_pairs,
+    format_rejection,
     format_report,
     format_scores,
     format_table,
@@ -157,6 +158,24 @@ def test_pairs_are_the_first_minus_the_second(measured: dict[str, Bundle]) -> No
     assert teacher[2:] == ["0", "6", "0.031"]
 
 
+def test_what_is_rejected_stands_beside_what_is_left() -> None:
+    kept = {"threshold": 0.937, "photos": 60, "coverage": 0.8, "precision": 0.9792}
+    unrelated = {"real": {"photos": 54, "rejected": 0.9}, "generated": {"photos": 90, "rejected": 0.85}}
+    bundle = dataclasses.replace(
+        toy_bundle("student", toy_model()),
+        threshold=0.9374,
+        metrics={"test": {"accepted": kept}, "unrelated": unrelated},
+    )
+    row = ["student", "0.937", "0.800", "0.979", "90.0% of 54", "85.0% of 90"]
+    assert cells(format_rejection({"student": bundle})) == [row]
+    own = {**bundle.metrics, "unrelated": {**unrelated, "own": {"photos": 1, "rejected": 1.0}}}
+    nothing = {**own, "test": {"accepted": {**kept, "coverage": 0.0, "precision": None}}}
+    shown = format_rejection({"student": dataclasses.replace(bundle, metrics=nothing)})
+    assert cells(shown) == [[*row[:2], "0.000", "–", *row[4:], "100.0% of 1"]]
+    bare = toy_bundle("student", toy_model())
+    assert cells(format_rejection({"student": bare})) == [["student", "always", *["–"] * 4]]
+
+
 def test_a_pair_counts_for_the_bundles_that_were_measured_only(measured: dict[str, Bundle]) -> None:
     renewed = {**measured, "baseline": dataclasses.replace(measured["baseline"], model=toy_model())}
     assert find_pair(measured, "student", "baseline") is not None
@@ -195,12 +214,13 @@ def test_records_of_earlier_versions_are_drawn_and_printed(measured: dict[str, B
     assert format_pairs(old).count("–") == 4 * 3
     bare = {role: dataclasses.replace(bundle, metrics={}) for role, bundle in measured.items()}
     assert draw_pictures(bare) == {}
-    assert format_report(bare).count("–") == 3 * (4 + 4 + 6 + 4 + 36)
+    assert format_report(bare).count("–") == 3 * (4 + 4 + 6 + 4 + 4 + 36)
 
 
 def test_the_report_holds_every_table(measured: dict[str, Bundle]) -> None:
     report = format_report(measured)
     assert report.startswith(format_table(measured))
-    for table in (format_scores(measured), format_classes(measured), format_pairs(measured)):
+    tables = (format_scores, format_classes, format_pairs, format_rejection)
+    for table in (format_(measured) for format_ in tables):
         assert f"\n\n{table}\n\n" in report
     assert report.endswith(format_confusion(measured["student"]))

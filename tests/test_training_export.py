@@ -20,7 +20,7 @@ from trashlens.scoreboard import format_table
 from trashlens.training import export as export_module
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
 from trashlens.training.data import read_photos
-from trashlens.training.evaluate.rejection import NEVER
+from trashlens.training.evaluate import NEVER
 from trashlens.training.export import ExportConfig, export_bundle, fit_temperature, to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
 from trashlens.training.recipe import parse_recipe

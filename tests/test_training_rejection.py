@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from trashlens.training.evaluate.rejection import NEVER, accepted, choose_threshold
+from trashlens.training.evaluate import NEVER, accepted, choose_threshold
 
 
 def answers(right: list[bool], best: list[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from conftest import LABELS
+from PIL import Image
 
 from trashlens.__main__ import main
 from trashlens.bundle import Bundle, load_bundles
@@ -80,6 +82,21 @@ def test_the_command_prints_everything_and_draws_it(
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.iterdir())
     assert all(f"Picture: {folder / name}" in said for name in names)
     assert Bundle.load(models / "student").metrics == {}
+
+
+def test_what_is_no_waste_is_counted_where_it_is_asked_for(
+    models: Path, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own").mkdir()
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(tmp_path / "own" / "grey.png")
+    dataclasses.replace(Bundle.load(models / "student"), threshold=0.99).write(models / "student")
+    command = ["evaluate", f"--models={models}", f"--photos={processed / 'test'}"]
+    assert main([*command, f"--unrelated={tmp_path / 'own'}"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"\| teacher \| always \| 1\.000 \| 1\.000 \| 0\.0% .* \| 0\.0% of 1 \|", said)
+    assert re.search(r"\| student \| 0\.990 \| .* \| 100\.0% of 1 \|", said)
+    assert main(["evaluate", f"--models={models}", f"--unrelated={tmp_path / 'own'}", "--write"]) == 2
+    assert "leave out --unrelated" in capsys.readouterr().err
 
 
 def test_pictures_that_cannot_be_written_are_said_before_measuring(

@@ -73,6 +73,7 @@ def evaluate_command(argv: Sequence[str]) -> int:
         original_photos,
         write_pictures,
     )
+    from trashlens.training.unrelated import read_unrelated, unrelated_photos
 
     parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
     add_models(parser)
@@ -83,14 +84,24 @@ def evaluate_command(argv: Sequence[str]) -> int:
         help="keep the numbers in each bundle.json, and record them in W&B",
     )
     parser.add_argument("--only", choices=ROLES, help="keep and record this role's numbers alone")
+    parser.add_argument(
+        "--unrelated",
+        type=Path,
+        metavar="FOLDER",
+        help="photos of no waste, which should be rejected, too",
+    )
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw what was measured, as PNG")
     parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px"})
     given = parser.parse_args(argv).as_dict()
     models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
-    only, pictures = given.pop("only"), given.pop("pictures")
+    only, pictures, own = given.pop("only"), given.pop("pictures"), given.pop("unrelated")
     if folder is not None and write:
         raise RecipeError(
             "--write keeps the numbers of TrashNet's test photos; leave out --photos with it."
+        )
+    if own is not None and write:
+        raise RecipeError(
+            "--write keeps what everyone can measure again; leave out --unrelated with it."
         )
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)  # before minutes of measuring, not after
@@ -101,10 +112,20 @@ def evaluate_command(argv: Sequence[str]) -> int:
         name = "test"
     else:
         photos, name = labelled_photos(folder, LABELS), folder.name
+    unrelated = unrelated_photos() if folder is None or own is not None else []
+    if own is not None:
+        unrelated += read_unrelated(own)
     runs = Path("runs/evaluate") if write else None
     roles = (only,) if only else ROLES
     measured = evaluate_bundles(
-        models, photos, name=name, write=write, runs=runs, roles=roles, groups=groups
+        models,
+        photos,
+        name=name,
+        write=write,
+        runs=runs,
+        roles=roles,
+        groups=groups,
+        unrelated=unrelated,
     )
     print(format_report(measured, name=name))
     if pictures is not None:

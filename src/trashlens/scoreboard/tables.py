@@ -11,6 +11,7 @@ __all__ = [
     "format_confusion",
     "format_latency",
     "format_pairs",
+    "format_rejection",
     "format_report",
     "format_scores",
     "format_table",
@@ -109,6 +110,32 @@ def format_pairs(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
     return _format_rows(header, rows)
 
 
+def format_rejection(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
+    """Return the Markdown table of what each network is sure of, and how much of what is no waste it rejects."""
+    origins = {"real": "photos of no waste rejected", "generated": "drawings rejected"}
+    if any("own" in bundle.metrics.get("unrelated", {}) for bundle in bundles.values()):
+        origins["own"] = "own photos rejected"
+    rows = []
+    for role, bundle in bundles.items():
+        kept = (bundle.metrics.get(name) or {}).get("accepted") or {}
+        unrelated = bundle.metrics.get("unrelated") or {}
+        rejected = [
+            (
+                f"{unrelated[one]['rejected']:.1%} of {unrelated[one]['photos']}"
+                if one in unrelated
+                else "–"
+            )
+            for one in origins
+        ]
+        shares = [
+            "–" if kept.get(key) is None else f"{kept[key]:.3f}" for key in ("coverage", "precision")
+        ]
+        least = "always" if bundle.threshold is None else f"{bundle.threshold:.3f}"
+        rows.append([role, least, *shares, *rejected])
+    header = ("role", "sure from", "share it is sure of", "right of those", *origins.values())
+    return _format_rows(header, rows)
+
+
 def format_confusion(bundle: Bundle, *, name: str = "test") -> str:
     """Return the Markdown table of photos by true class (rows) and predicted class (columns)."""
     counts = (bundle.metrics.get(name) or {}).get("confusion")
@@ -129,6 +156,8 @@ def format_report(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
         format_classes(bundles, name=name),
         "## In pairs, on the same photos",
         format_pairs(bundles, name=name),
+        "## Knowing when not to know",
+        format_rejection(bundles, name=name),
     ]
     for role, bundle in bundles.items():
         parts += [f"## Photos by true and predicted class, {role}", format_confusion(bundle, name=name)]

@@ -21,8 +21,7 @@ from trashlens.errors import ExportError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
 from trashlens.training.data import read_photos
-from trashlens.training.evaluate import score
-from trashlens.training.evaluate.rejection import NEVER, accepted, choose_threshold
+from trashlens.training.evaluate import NEVER, accepted, choose_threshold, score
 
 __all__ = ["ExportConfig", "export_bundle", "fit_temperature", "to_onnx"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from trashlens.bundle import ROLES, Bundle, load_bundles
@@ -16,8 +17,9 @@ from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.scoreboard import draw_pictures
 from trashlens.training.data import DataConfig, read_originals
-from trashlens.training.evaluate import compare_paired, score
+from trashlens.training.evaluate import accepted, compare_paired, score
 from trashlens.training.tracking.evaluation import record_evaluation
+from trashlens.training.unrelated import rejection_rate
 
 __all__ = [
     "collect_answers",
@@ -38,14 +40,16 @@ def evaluate_bundles(
     runs: Path | None = None,
     roles: Collection[str] = ROLES,
     groups: Sequence[str] | None = None,
+    unrelated: Sequence[tuple[str, Image.Image]] = (),
 ) -> dict[str, Bundle]:
     """Return the bundles with `metrics[name]` and `metrics["latency"]` measured on photos and their classes.
 
     Every photo is one request to all three networks in turn, so their times are interleaved. `metrics[name]` is
-    what `score` returns, with `paired`: by role, the comparison with each other network. `groups` names the
-    object on each photo, over which intervals are drawn. With `write` the numbers are kept in each bundle.json;
-    with `runs` the bundles and what they answer are recorded in W&B, as a run whose files lie there. `roles`
-    are those of which a new version is kept and recorded.
+    what `score` returns, with `accepted`, what is left where the network is sure, and `paired`: by role, the
+    comparison with each other network. `groups` names the object on each photo, over which intervals are drawn.
+    `unrelated` are named photos of no waste; `metrics["unrelated"]` says how many were rejected. With `write`
+    the numbers are kept in each bundle.json; with `runs` the bundles and what they answer are recorded in W&B,
+    as a run whose files lie there. `roles` are those of which a new version is kept and recorded.
 
     Raises:
         BundleError: a bundle is missing or damaged.
@@ -62,10 +66,13 @@ def evaluate_bundles(
         metrics = {
             name: {
                 **score(*answers[role], classes=bundle.labels, groups=members),
+                "accepted": accepted(*answers[role], bundle.threshold),
                 "paired": _compare_with_others(bundles, answers, role, groups=members),
             },
             "latency": _latency(comparisons, role),
         }
+        if unrelated:
+            metrics["unrelated"] = rejection_rate(classifiers[role], unrelated)
         measured[role] = dataclasses.replace(bundle, metrics={**bundle.metrics, **metrics})
         if write and role in roles:
             measured[role].write(models / role)
