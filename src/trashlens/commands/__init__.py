@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
 from trashlens.commands.publishing import promote_command, pull_command, sync_command
+from trashlens.commands.study import study_command
 from trashlens.commands.training import data_command, evaluate_command, export_command, train_command
 
 __all__ = ["COMMANDS"]
@@ -16,6 +17,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "predict": predict_command,
     "data": data_command,
     "train": train_command,
+    "study": study_command,
     "export": export_command,
     "evaluate": evaluate_command,
     "publish": publish_command,

@@ -63,8 +63,8 @@ class DataConfig:
 
     @property
     def processed(self) -> Path:
-        """Folder of the prepared photos: `{train,val,test}/<class>/`."""
-        return self.folder / "processed"
+        """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold has its own."""
+        return self.folder / (f"processed-fold{self.fold}" if self.split == "grouped" else "processed")
 
     @property
     def manifest(self) -> Path:

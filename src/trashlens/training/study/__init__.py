@@ -1,0 +1,27 @@
+"""Studies: variants of a recipe, trained with the same seeds or on the same folds, compared in pairs.
+
+config and plan say what is to be trained; standing and conduct train it and keep a record of each run; from
+the records alone, statistics, latency, table, sentence, picture and report say what was found.
+"""
+
+from trashlens.training.study.conduct import conduct
+from trashlens.training.study.config import Study, Variant, parse_study, shipped_studies
+from trashlens.training.study.plan import Run, plan_runs
+from trashlens.training.study.records import RunRecord, read_records
+from trashlens.training.study.report import report_study
+from trashlens.training.study.standing import find_standings, format_standings
+
+__all__ = [
+    "Run",
+    "RunRecord",
+    "Study",
+    "Variant",
+    "conduct",
+    "find_standings",
+    "format_standings",
+    "parse_study",
+    "plan_runs",
+    "read_records",
+    "report_study",
+    "shipped_studies",
+]

@@ -1,0 +1,133 @@
+"""Train what a study still lacks, run after run, and keep a record of each."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trashlens.errors import TrainingError
+from trashlens.files import hash_file
+from trashlens.training.checkpoint import PREDICTIONS_FILE, WEIGHTS_FILE
+from trashlens.training.checkpoint import read_record as read_checkpoint_record
+from trashlens.training.evaluate import calibration_error, change_temperature, score
+from trashlens.training.export import fit_temperature
+from trashlens.training.fit import fit
+from trashlens.training.study.config import Study
+from trashlens.training.study.plan import Run, describe_recipe
+from trashlens.training.study.records import Answer, RunRecord, write_record
+from trashlens.training.study.standing import estimate_left_s, find_standings, format_duration
+
+__all__ = ["conduct", "make_record"]
+
+DIGITS = 4
+"""Decimals of the probabilities that are kept."""
+LEAST = 5e-6
+"""What a probability of 0 may have been before training rounded it to five decimals."""
+
+logger = logging.getLogger(__name__)
+
+
+def conduct(study: Study, runs: Sequence[Run], records: Path) -> None:
+    """Train every run that has no record, in order, and write its record to the folder `records`.
+
+    A run whose loss is not finite does not keep the others from being trained.
+
+    Raises:
+        RecipeError: a run cannot work, or its record or folder belongs to another recipe.
+        DataError: the photos cannot be prepared, or a record is damaged.
+        TrainingError: some runs stopped; the others are done.
+    """
+    standings, failed = find_standings(runs, records), []
+    for index, standing in enumerate(standings):
+        if standing.state == "done":
+            continue
+        run, start = standing.run, time.perf_counter()
+        left_s = estimate_left_s(find_standings(runs, records))
+        left = f", about {format_duration(left_s)} left" if left_s is not None else ""
+        logger.info("Run %d of %d: %s%s.", index + 1, len(runs), run.name, left)
+        try:
+            fit(run.recipe, group=study.name)
+        except TrainingError as error:
+            logger.error("%s stopped: %s", run.name, error)
+            failed.append(run.name)
+            continue
+        wall_s = time.perf_counter() - start if standing.state == "to do" else None
+        write_record(records / f"{run.name}.json", make_record(study, run, wall_s))
+    if failed:
+        raise TrainingError(f"Of {len(runs)} runs {len(failed)} stopped: {', '.join(failed)}.")
+
+
+def make_record(study: Study, run: Run, wall_s: float | None) -> RunRecord:
+    """Return the record of a finished run, from what training left in its folder.
+
+    Raises:
+        TrainingError: the folder lacks something of a finished run.
+    """
+    folder = run.recipe.output
+    checkpoint = read_checkpoint_record(folder)
+    try:
+        predictions = json.loads((folder / PREDICTIONS_FILE).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingError(
+            f"{folder} has no {PREDICTIONS_FILE}, which training writes at its end. Remove the folder, "
+            "then run the study again."
+        ) from error
+    assert checkpoint is not None  # fit returned its folder
+    labels, data = checkpoint["labels"], checkpoint["data"]
+    temperature, ece_scaled = _scale(predictions)
+    return RunRecord(
+        study=study.name,
+        variant=run.variant,
+        seed=run.recipe.seed,
+        fold=run.recipe.data.fold if study.folds else None,
+        recipe=describe_recipe(run.recipe),
+        labels=labels,
+        val=_score(predictions["val"], labels),
+        test={**_score(predictions["test"], labels), "ece_scaled": ece_scaled},
+        answers=_answers(predictions["test"]),
+        temperature=temperature,
+        data={
+            **{key: data.get(key) for key in ("split", "manifest_sha256", "content_sha256")},
+            "photos": {
+                split: sum(by_class.values()) for split, by_class in data.get("photos", {}).items()
+            },
+        },
+        wall_s=wall_s,
+        machine=checkpoint["environment"]["device"],
+        commit=checkpoint["environment"]["commit"],
+        teacher_sha256=checkpoint["inputs"].get("teacher"),
+        checkpoint_sha256=hash_file(folder / WEIGHTS_FILE),
+    )
+
+
+def _score(split: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """Return those of `evaluate.score`'s numbers that are kept."""
+    metrics = score(*_arrays(split), classes=classes)
+    return {key: metrics[key] for key in ("photos", "accuracy", "macro_f1", "ece", "f1", "confusion")}
+
+
+def _scale(predictions: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the temperature fitted on the validation photos, and the test photos' ECE with it."""
+    labels, probabilities = _arrays(predictions["val"])
+    # softmax ignores a constant, so log probabilities are as good as logits.
+    temperature = fit_temperature(np.log(np.maximum(probabilities, LEAST)), labels)
+    labels, probabilities = _arrays(predictions["test"])
+    scaled = change_temperature(np.maximum(probabilities, LEAST), old=1.0, new=temperature)
+    return temperature, calibration_error(labels, scaled)
+
+
+def _arrays(split: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return labels [N] and probabilities [N, classes]."""
+    return np.array(split["labels"], np.int64), np.array(split["probabilities"], np.float64)
+
+
+def _answers(split: Mapping[str, Any]) -> list[Answer]:
+    rows = zip(split["paths"], split["labels"], split["probabilities"], strict=True)
+    return sorted(
+        Answer(path, label, int(np.argmax(row)), tuple(round(float(value), DIGITS) for value in row))
+        for path, label, row in rows
+    )

@@ -1,0 +1,160 @@
+"""A study: the YAML file that names its variants and its seeds or folds, as typed dataclasses."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from trashlens.errors import RecipeError
+from trashlens.training.data import FOLDS
+
+__all__ = ["Study", "Variant", "find_study", "parse_study", "shipped_studies"]
+
+NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One of the things compared: a recipe, and what is changed in it."""
+
+    recipe: str
+    """The name of a shipped recipe, or a YAML file."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What differs from the recipe, by dotted name, for instance `objective.distill.method: dist`."""
+    teacher: str | None = None
+    """Who teaches it: another variant of the study (its run of the same seed or fold, or its only one), or a
+    checkpoint folder. Without one it is the recipe's own."""
+    only: list[int] = field(default_factory=list)
+    """The seeds or folds it is trained with, where those are not all of the study's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Variants, each trained with the same seeds, or on the same folds, and compared with one of them."""
+
+    name: str
+    """Names the folders of its runs and records, and the group of its runs in W&B."""
+    question: str
+    """What it is to answer, one sentence."""
+    baseline: str
+    """The variant that all others are compared with."""
+    variants: dict[str, Variant]
+    """By name, in the order in which they are trained for each seed or fold."""
+    seeds: list[int] = field(default_factory=list)
+    """Seeds of the runs, on the official split or the one that the settings name."""
+    folds: list[int] = field(default_factory=list)
+    """Folds of the grouped split, 0 to 4, instead of seeds."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What differs from every variant's recipe, by dotted name."""
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.variants):
+            if not NAME.fullmatch(name):
+                raise ValueError(f"{name!r} names folders: take letters, digits, - and _ only.")
+        if self.baseline not in self.variants:
+            raise ValueError(f"The baseline {self.baseline} is none of the variants.")
+        if bool(self.seeds) == bool(self.folds):
+            raise ValueError("A study needs either seeds or folds.")
+        if len(set(self.numbers)) < len(self.numbers) or min(self.numbers) < 0:
+            raise ValueError("Seeds and folds must differ and must not be negative.")
+        if self.folds and max(self.folds) >= FOLDS:
+            raise ValueError(f"Folds must lie in 0 to {FOLDS - 1}.")
+        for name, variant in self.variants.items():
+            if not set(variant.only) <= set(self.numbers):
+                raise ValueError(f"{name}.only names seeds or folds that the study has not.")
+            taught = {"objective.distill.teacher"} if variant.teacher else set()
+            given = (self._reserved() | taught) & {*self.settings, *variant.settings}
+            if given:
+                raise ValueError(f"{name} must not set {min(given)}: the study does that for each run.")
+
+    @property
+    def numbers(self) -> list[int]:
+        """The seeds or the folds, whichever the study has."""
+        return self.seeds or self.folds
+
+    @property
+    def unit(self) -> str:
+        """What is repeated: `seed` or `fold`."""
+        return "seed" if self.seeds else "fold"
+
+    @property
+    def planned(self) -> int:
+        """How many runs the study has."""
+        return sum(len(self.numbers_of(variant)) for variant in self.variants)
+
+    def numbers_of(self, variant: str) -> list[int]:
+        """Return the seeds or folds of a variant."""
+        return self.variants[variant].only or self.numbers
+
+    def _reserved(self) -> set[str]:
+        """Return the settings of a recipe that each run gets from the study."""
+        by_unit = {"seed": {"seed"}, "fold": {"data.split", "data.fold"}}
+        return {"output", *by_unit[self.unit]}
+
+
+def shipped_studies() -> list[str]:
+    """Return the names of the studies that come with the package."""
+    folder = resources.files("trashlens.training") / "studies"
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def find_study(name: str) -> Path:
+    """Return the path of a study: a file, or the name of a shipped one.
+
+    Raises:
+        RecipeError: neither exists.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    shipped = name.removesuffix(".yaml")
+    if shipped in shipped_studies():
+        return Path(str(resources.files("trashlens.training") / "studies" / f"{shipped}.yaml"))
+    raise RecipeError(
+        f"There is no study {name}. Give a YAML file or one of {', '.join(shipped_studies())}."
+    )
+
+
+def parse_study(name: str, changes: Sequence[str] = ()) -> Study:
+    """Return the study `name` (a file or a shipped name), with the settings of `changes` on top.
+
+    A change is `SETTING=VALUE` for all variants or `VARIANT:SETTING=VALUE` for one, as for local copies of
+    photos and weights, whose paths have no place in a study that others rerun.
+
+    Raises:
+        RecipeError: there is no such study, or something in it is unknown or contradicts another.
+    """
+    path = find_study(name)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--study", action="config")
+    parser.add_class_arguments(Study)
+    try:
+        given = parser.instantiate(parser.parse_args([f"--study={path}"]))
+        study = Study(**{field.name: given[field.name] for field in dataclasses.fields(Study)})
+        for change in changes:
+            study = _apply(study, change)
+    except (ArgumentError, TypeError, ValueError) as error:
+        sentence = " ".join(str(error).split())
+        raise RecipeError(f"The study {name} does not hold: {sentence}") from error
+    return study
+
+
+def _apply(study: Study, change: str) -> Study:
+    """Return the study with `SETTING=VALUE` or `VARIANT:SETTING=VALUE` added to its settings."""
+    setting, given, value = change.partition("=")
+    variant, colon, name = setting.rpartition(":")
+    if not given or not name:
+        raise ValueError(f"{change!r} is not SETTING=VALUE or VARIANT:SETTING=VALUE.")
+    if not colon:
+        return dataclasses.replace(study, settings={**study.settings, name: value})
+    if variant not in study.variants:
+        raise ValueError(f"{change!r} names no variant; they are {', '.join(study.variants)}.")
+    before = study.variants[variant]
+    after = dataclasses.replace(before, settings={**before.settings, name: value})
+    return dataclasses.replace(study, variants={**study.variants, variant: after})

@@ -1,0 +1,142 @@
+"""How long a study's networks take for one photo, as they would be served: exported, in ONNX Runtime."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trashlens.bundle import Bundle
+from trashlens.classifier import Classifier
+from trashlens.errors import DataError
+from trashlens.files import replace_file
+from trashlens.image import Preprocess
+from trashlens.machine import processor_name
+from trashlens.training.export import to_onnx
+from trashlens.training.networks import NetworkConfig, create_network
+from trashlens.training.study.records import RunRecord
+
+__all__ = ["LATENCY_FILE", "Latencies", "measure_latencies", "name_network", "read_latencies"]
+
+LATENCY_FILE = "latency.json"
+WARM_UP = 10
+ROUNDS = 100
+DISTURBED = 1.5
+"""Median over minimum, from which times are taken for those of a busy machine; 1.1 is usual."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latencies:
+    """Times of one photo, measured together on one machine."""
+
+    cpu: str
+    """The processor, with the number of cores used."""
+    networks: dict[str, dict[str, float]]
+    """`infer_ms_p50`, `infer_ms_p95` and `infer_ms_min`, milliseconds, by `name_network`."""
+
+    def median_ms(self, record: RunRecord) -> float | None:
+        """Return the median time of a record's network, milliseconds; None where it was not measured."""
+        times = self.networks.get(name_network(record))
+        return times["infer_ms_p50"] if times else None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the machine was busy with something else: half of the calls took far longer than the fastest."""
+        return any(
+            times["infer_ms_p50"] > DISTURBED * times["infer_ms_min"] for times in self.networks.values()
+        )
+
+
+def name_network(record: RunRecord) -> str:
+    """Return what tells apart networks of different speed: name, arguments and input size.
+
+    How a network was trained changes none of its operations.
+    """
+    network = record.recipe["network"]
+    arguments = "".join(f" {name}={value}" for name, value in sorted(network["arguments"].items()))
+    return f"{network['name']}{arguments}, {record.recipe['preprocess']['size_px']} px"
+
+
+def read_latencies(folder: Path) -> Latencies | None:
+    """Return the times that were measured for a study's records in `folder`; None where none were.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = folder / LATENCY_FILE
+    if not path.is_file():
+        return None
+    try:
+        latencies = Latencies(**json.loads(path.read_text(encoding="utf-8")))
+        plausible = all(
+            times["infer_ms_p50"] >= times["infer_ms_min"] > 0 for times in latencies.networks.values()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is damaged. Remove it, and it is measured anew.") from error
+    if not plausible:
+        raise DataError(f"{path} holds times that cannot be. Remove it, and it is measured anew.")
+    return latencies
+
+
+def measure_latencies(records: Iterable[RunRecord], folder: Path) -> Latencies:
+    """Time each network that occurs among records, one photo at a time, and keep the times in `folder`.
+
+    The networks take turns, so that what else the machine does slows all alike. Their weights are random: the
+    time does not depend on them, and a report needs no checkpoint.
+
+    Raises:
+        RecipeError: a network cannot be created.
+    """
+    networks = {name_network(record): record for record in records}
+    classifiers = {name: _open(record) for name, record in networks.items()}
+    images = {
+        name: np.random.default_rng(0).standard_normal(_shape(classifier)).astype(np.float32)
+        for name, classifier in classifiers.items()
+    }
+    times_ms: dict[str, list[float]] = {name: [] for name in classifiers}
+    for turn in range(WARM_UP + ROUNDS):
+        for name, classifier in classifiers.items():
+            start = time.perf_counter()
+            classifier.infer(images[name])
+            if turn >= WARM_UP:
+                times_ms[name].append((time.perf_counter() - start) * 1e3)
+    measured = {
+        name: {
+            "infer_ms_p50": float(np.median(times)),
+            "infer_ms_p95": float(np.percentile(times, 95)),
+            "infer_ms_min": min(times),
+        }
+        for name, times in times_ms.items()
+    }
+    latencies = Latencies(cpu=processor_name(), networks=measured)
+    text = json.dumps(dataclasses.asdict(latencies), indent=2) + "\n"
+    replace_file(folder / LATENCY_FILE, text.encode())
+    return latencies
+
+
+def _open(record: RunRecord) -> Classifier:
+    """Return the network of a record, exported as bundles are, with random weights."""
+    recipe: dict[str, Any] = record.recipe
+    # Built from what determines its operations, without weights or how it was trained.
+    given = {key: recipe["network"][key] for key in ("name", "arguments")}
+    network, _ = create_network(NetworkConfig(**given, weights="none"), classes=len(record.labels))
+    preprocess = Preprocess.from_json(recipe["preprocess"])
+    return Classifier(
+        Bundle(
+            role=recipe["role"],
+            architecture=recipe["network"]["name"],
+            labels=tuple(record.labels),
+            preprocess=preprocess,
+            model=to_onnx(network.eval(), size_px=preprocess.size_px),
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+        )
+    )
+
+
+def _shape(classifier: Classifier) -> tuple[int, int, int, int]:
+    size_px = classifier.bundle.preprocess.size_px
+    return (1, 3, size_px, size_px)

@@ -1,0 +1,199 @@
+"""The record of a run: one JSON file, all that a report needs, small enough to be committed."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trashlens.errors import DataError
+from trashlens.files import replace_file
+
+__all__ = ["Answer", "RunRecord", "read_record", "read_records", "recipe_differences", "write_record"]
+
+FORMAT = 1
+SUM_TOLERANCE = 0.01
+"""How far the rounded probabilities of a photo may be from 1 together."""
+
+
+class Answer(NamedTuple):
+    """What a run's network said about one test photo."""
+
+    path: str
+    """`<class>/<file name>`."""
+    label: int
+    """Index of the photo's class."""
+    predicted: int
+    """Index of the class it was given."""
+    probabilities: tuple[float, ...]
+    """By class, rounded, as trained: no temperature."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What is kept of one run of a study."""
+
+    study: str
+    """The study's name."""
+    variant: str
+    """The variant's name."""
+    seed: int
+    """Seed of the run."""
+    fold: int | None
+    """Test fold of the grouped split; None on another split."""
+    recipe: dict[str, Any]
+    """What all runs of the variant have in common, see `describe_recipe`."""
+    labels: list[str]
+    """Class names by index."""
+    val: dict[str, Any]
+    """What `evaluate.score` says about the validation photos."""
+    test: dict[str, Any]
+    """The same about the test photos, and `ece_scaled` after temperature scaling on the validation photos."""
+    answers: list[Answer]
+    """One for each test photo, by path."""
+    temperature: float
+    """What was fitted on the validation photos for `ece_scaled`."""
+    data: dict[str, Any]
+    """`split`, `manifest_sha256`, `content_sha256` and `photos` by split of what it was trained on."""
+    wall_s: float | None
+    """Seconds that the run took; None where it was interrupted or its record was made later."""
+    machine: str
+    """The device it was trained on."""
+    commit: str | None
+    """Commit of the code, with `-dirty` where the working tree differed."""
+    teacher_sha256: str | None
+    """SHA-256 of the teacher's weights."""
+    checkpoint_sha256: str
+    """SHA-256 of the run's own weights."""
+
+    @property
+    def recipe_sha256(self) -> str:
+        """SHA-256 of the recipe, hexadecimal."""
+        return hashlib.sha256(json.dumps(self.recipe, sort_keys=True).encode()).hexdigest()
+
+    def number(self, unit: str) -> int | None:
+        """Return the seed or the fold, as `unit` says."""
+        return self.seed if unit == "seed" else self.fold
+
+
+def write_record(path: Path, record: RunRecord) -> None:
+    """Write a record, one field and one photo a line."""
+    fields = {
+        "format": FORMAT,
+        **{field.name: getattr(record, field.name) for field in dataclasses.fields(record)},
+        "recipe_sha256": record.recipe_sha256,
+    }
+    answers = ",\n".join(json.dumps(answer) for answer in fields.pop("answers"))
+    lines = "".join(f"{json.dumps(name)}: {json.dumps(value)},\n" for name, value in fields.items())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, f'{{\n{lines}"answers": [\n{answers}\n]\n}}\n'.encode())
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read a record and check that it agrees with itself.
+
+    Raises:
+        DataError: it is damaged, was changed by hand, or has another format.
+    """
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        if given.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        digest = given.pop("recipe_sha256")
+        answers = [
+            Answer(path, label, predicted, tuple(probabilities))
+            for path, label, predicted, probabilities in given.pop("answers")
+        ]
+        record = RunRecord(**given, answers=answers)
+        _check(record, digest, path.stem)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(
+            f"The record {path} cannot be used: {reason}. Check it out again, or remove it and run the study."
+        ) from error
+    return record
+
+
+def _check(record: RunRecord, digest: str, name: str) -> None:
+    """Raise ValueError with the reason where parts of a record contradict each other."""
+    right = sum(answer.predicted == answer.label for answer in record.answers)
+    count = len(record.answers)
+    numbers = {f"{record.variant}-{record.seed}", f"{record.variant}-{record.fold}"}
+    if name not in numbers:
+        raise ValueError(f"it is the record of {record.variant}, seed {record.seed}, fold {record.fold}")
+    if digest != record.recipe_sha256:
+        raise ValueError("its recipe is not the one whose hash it holds")
+    if not count or count != record.test["photos"]:
+        raise ValueError(f"it answers {count} of {record.test['photos']} test photos")
+    if abs(right / count - record.test["accuracy"]) > 1e-9:
+        raise ValueError(f"{right} of {count} right is not an accuracy of {record.test['accuracy']}")
+    for answer in record.answers:
+        if len(answer.probabilities) != len(record.labels):
+            raise ValueError(f"{answer.path} has not one probability a class")
+        if abs(sum(answer.probabilities) - 1) > SUM_TOLERANCE:
+            raise ValueError(f"the probabilities of {answer.path} do not sum to 1")
+    for metrics in (record.val, record.test):
+        for key in ("accuracy", "macro_f1", "ece"):
+            if not 0 <= metrics[key] <= 1:
+                raise ValueError(f"{key} is {metrics[key]}")
+
+
+def read_records(folder: Path) -> list[RunRecord]:
+    """Read all records in a study's folder; runs of one variant, and of one seed or fold, must be comparable.
+
+    Raises:
+        DataError: one is damaged, or they were made by different recipes or on different photos.
+    """
+    records = [read_record(path) for path in sorted(folder.glob("*-[0-9]*.json"))]
+    first: dict[str, RunRecord] = {}
+    tested: dict[int | None, RunRecord] = {}
+    for record in records:
+        like = first.setdefault(record.variant, record)
+        differing = recipe_differences(like.recipe, record.recipe)
+        if differing:
+            raise DataError(
+                f"The runs of {record.variant} in {folder} were not made by one recipe: "
+                f"{'; '.join(differing)}. Remove those that are out of date."
+            )
+        other = tested.setdefault(record.fold, record)
+        if _tested_on(other) != _tested_on(record):
+            raise DataError(
+                f"{other.variant}-{other.number(_unit(other))} and {record.variant}-"
+                f"{record.number(_unit(record))} in {folder} were tested on different photos."
+            )
+    return records
+
+
+def recipe_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two recipes, as `augment.mixup 0.2 and 0.0`, by dotted name.
+
+    Settings that one of them does not know are left out: the code may have learned them in between.
+    """
+    one, other = _flatten(first), _flatten(second)
+    return [
+        f"{name} {one[name]} and {other[name]}"
+        for name in one
+        if name in other and one[name] != other[name]
+    ]
+
+
+def _unit(record: RunRecord) -> str:
+    return "seed" if record.fold is None else "fold"
+
+
+def _tested_on(record: RunRecord) -> tuple[str, list[tuple[str, int]]]:
+    photos = [(answer.path, answer.label) for answer in record.answers]
+    return record.data["content_sha256"], photos
+
+
+def _flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the settings by dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in recipe.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
