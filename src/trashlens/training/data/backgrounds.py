@@ -32,8 +32,8 @@ class Grounds:
 def draw_ground(height: int, width: int, rng: np.random.Generator, families: tuple[str, ...]) -> Ground:
     """Return a ground of one of the families, float32 [height, width, 3], RGB in 0..1, unevenly lit."""
     family = FAMILIES[families[rng.integers(len(families))]]
-    ground: Ground = np.clip(family(height, width, rng) * _light(height, width, rng), 0, 1)
-    return ground
+    ground = np.clip(family(height, width, rng) * _light(height, width, rng), 0, 1)
+    return np.asarray(ground, np.float32)
 
 
 def _colour(rng: np.random.Generator) -> NDArray[np.float32]:
