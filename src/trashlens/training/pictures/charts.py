@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trashlens.classifier import Comparison
 from trashlens.scoreboard import COLOURS, INK, LINE, SOFT, style_axes
 from trashlens.training.data import LABELS, SPLITS, Photo
-from trashlens.training.evaluate import calibration_error, change_temperature
+from trashlens.training.evaluate import calibration_error, change_temperature, reliability
 from trashlens.training.pictures.sheets import CREDIT, SPLIT_COLOURS, make_thumbnail
 
 __all__ = ["draw_answers", "draw_calibration", "draw_soft_targets", "draw_split"]
@@ -84,12 +84,9 @@ def draw_calibration(
     for index, (title, values) in enumerate(versions.items()):
         axes = figure.add_subplot(1, 2, index + 1)
         style_axes(axes)
-        confidence, correct = values.max(axis=1), values.argmax(axis=1) == labels
-        which = np.minimum((confidence * bins).astype(int), bins - 1)
-        filled = np.unique(which)
-        means = [confidence[which == bin_].mean() for bin_ in filled]
-        shares = [correct[which == bin_].mean() for bin_ in filled]
-        sizes = [10 + 300 * (which == bin_).mean() for bin_ in filled]
+        shown = reliability(labels, values, bins=bins)
+        means, shares = shown["confidence"], shown["accuracy"]
+        sizes = 10 + 300 * np.array(shown["photos"]) / len(labels)
         axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle="--")
         axes.plot(means, shares, color=COLOURS["student"], linewidth=1.5)
         axes.scatter(means, shares, s=sizes, color=COLOURS["student"], zorder=3)
