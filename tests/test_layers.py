@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "training.recipe": {"errors", "image", "training.data", "training.networks", "training.objectives"},
     "training.checkpoint": {"errors", "files", "image", "machine", "training.networks"},
     "training.fit": {
-        *("errors", "files", "image", "training.fit"),
+        *("errors", "files", "image", "bundle", "training.fit"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "networks", "objectives")),
         *(f"training.{n}" for n in ("recipe", "tracking")),
     },

@@ -13,12 +13,12 @@ from trashlens.image import decode_image, list_labelled
 from trashlens.training.checkpoint import (
     Checkpoint,
     read_checkpoint,
-    read_record,
     write_predictions,
     write_record,
 )
 from trashlens.training.evaluate import score
 from trashlens.training.fit.state import Progress
+from trashlens.training.fit.teachers import describe_teacher
 from trashlens.training.recipe import Recipe
 from trashlens.training.tracking import (
     Tracker,
@@ -82,9 +82,10 @@ def _inputs_of(recipe: Recipe, record: Mapping[str, Any]) -> list[dict[str, Any]
     """Return references to what the checkpoint was made from: the photos and, for a student, its teacher."""
     inputs = [data_of(recipe, record["data"]).reference]
     if recipe.objective.distill is not None:
-        teacher = read_record(recipe.objective.distill.teacher)
-        if teacher is not None:  # its folder may have gone since the run began
-            inputs.append(checkpoint_reference(teacher, record["inputs"]["teacher"]))
+        known = describe_teacher(recipe.objective.distill.teacher)
+        if known is not None:  # its folder may have gone since the run began
+            teacher, sha256 = known
+            inputs.append(checkpoint_reference(teacher, sha256 or record["inputs"]["teacher"]))
     return inputs
 
 

@@ -11,7 +11,8 @@ from accelerate import Accelerator
 
 from trashlens.errors import RecipeError, TrainingError, first_line
 from trashlens.files import hash_file, replace_file
-from trashlens.training.checkpoint import WEIGHTS_FILE, read_record
+from trashlens.training.checkpoint import read_record
+from trashlens.training.fit.teachers import teacher_file
 from trashlens.training.recipe import Recipe
 
 __all__ = ["Progress", "find_state", "hash_inputs", "read_progress", "remove_states", "save_state"]
@@ -50,13 +51,13 @@ def hash_inputs(recipe: Recipe) -> dict[str, str]:
     if recipe.network.weights not in ("hub", "none"):
         paths["weights"] = Path(recipe.network.weights)
     if recipe.objective.distill is not None:
-        paths["teacher"] = recipe.objective.distill.teacher / WEIGHTS_FILE
+        paths["teacher"] = teacher_file(recipe.objective.distill.teacher)
     try:
         return {name: hash_file(path) for name, path in paths.items()}
     except OSError as error:
         raise RecipeError(
             f"{error.filename} cannot be read ({error.strerror}). Weights are a safetensors file; a teacher "
-            "is the folder that `trashlens train teacher` wrote."
+            "is the folder that `trashlens train teacher` wrote, or a bundle."
         ) from error
 
 

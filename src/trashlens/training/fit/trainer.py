@@ -13,10 +13,10 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from trashlens.errors import RecipeError
-from trashlens.training.checkpoint import read_checkpoint
 from trashlens.training.data import Loaders, make_loaders
 from trashlens.training.fit.answers import RememberingTeacher
 from trashlens.training.fit.averaging import Averaging
+from trashlens.training.fit.teachers import read_teacher
 from trashlens.training.networks import (
     LoadReport,
     create_network,
@@ -140,7 +140,7 @@ def _make_objective(recipe: Recipe, loaders: Loaders, views: Mapping[str, Any] |
     )
     if config.distill is None:
         return supervised
-    teacher = read_checkpoint(config.distill.teacher)
+    teacher = read_teacher(config.distill.teacher)
     seen = recipe.preprocess
     if teacher.labels != loaders.labels:
         raise RecipeError(f"The teacher {config.distill.teacher} knows other classes: {teacher.labels}.")
@@ -148,7 +148,7 @@ def _make_objective(recipe: Recipe, loaders: Loaders, views: Mapping[str, Any] |
         raise RecipeError(
             f"The teacher {config.distill.teacher} normalises differently; both must see the same view."
         )
-    network = teacher.network.to(memory_format=torch.channels_last)
+    network = teacher.network
     if config.distill.remember is not None:
         assert views is not None, "the loop names the views"
         network = RememberingTeacher(network, config.distill.remember, views)

@@ -12,7 +12,7 @@ class DistillConfig:
     """How a student learns from a teacher."""
 
     teacher: Path
-    """Checkpoint folder of the trained teacher."""
+    """Folder of the trained teacher: its checkpoint, or a bundle such as `models/teacher`."""
     method: Literal["hinton", "dist", "standardised", "matching"] = "hinton"
     """What the teacher's part compares: softened probabilities (Hinton et al. 2015), their correlations (DIST,
     Huang et al. 2022), probabilities of standardised logits (Sun et al. 2024), or the function itself on

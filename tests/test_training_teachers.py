@@ -1,0 +1,61 @@
+"""A student learns from a bundle as from the checkpoint that it was exported from, at any size of view."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import toy_bundle
+from test_training_fit import recipe_of
+
+from trashlens.errors import RecipeError
+from trashlens.files import hash_file
+from trashlens.training.export import to_onnx
+from trashlens.training.fit import fit
+from trashlens.training.fit.teachers import describe_teacher, read_teacher, teacher_file
+from trashlens.training.networks import NetworkConfig, create_network
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a toy network that was exported for 32 px."""
+    torch.manual_seed(0)
+    network, _ = create_network(NetworkConfig(name="test_efficientnet", weights="none"), classes=6)
+    folder = tmp_path_factory.mktemp("models") / "teacher"
+    toy_bundle("teacher", to_onnx(network, size_px=32)).write(folder)
+    return folder
+
+
+@pytest.mark.parametrize("size_px", [32, 48])
+def test_the_graph_answers_as_the_network_does_at_any_size(teacher: Path, size_px: int) -> None:
+    torch.manual_seed(0)
+    network, _ = create_network(NetworkConfig(name="test_efficientnet", weights="none"), classes=6)
+    images = torch.randn(3, 3, size_px, size_px).contiguous(memory_format=torch.channels_last)
+    answers = read_teacher(teacher).network(images)
+    assert answers.shape == (3, 6)
+    with torch.no_grad():
+        np.testing.assert_allclose(answers, network.eval()(images), atol=1e-4)
+
+
+def test_a_student_learns_from_a_bundle(teacher: Path, recipe_file: Path) -> None:
+    changes = {"role": "student", "objective__distill__teacher": teacher, "schedule__epochs": 1}
+    with pytest.raises(RecipeError, match="normalises differently"):
+        fit(recipe_of(recipe_file, **changes))
+    same_view = {"preprocess__mean": "[0,0,0]", "preprocess__std": "[1,1,1]"}
+    folder = fit(recipe_of(recipe_file, **changes, **same_view, output=recipe_file.parent / "student"))
+    record = json.loads((folder / "checkpoint.json").read_text())
+    assert record["inputs"]["teacher"] == hash_file(teacher_file(teacher))
+    assert record["history"][0]["train/kd"] > 0
+
+
+def test_a_bundle_leads_back_to_its_checkpoint_where_that_is_known(
+    teacher: Path, tmp_path: Path
+) -> None:
+    assert describe_teacher(teacher) is None
+    assert describe_teacher(tmp_path / "gone") is None
+    made_from = {"recipe": {"role": "teacher"}, "checkpoint_sha256": "ab" * 32}
+    bundle = toy_bundle("teacher", (teacher / "model.onnx").read_bytes())
+    replace(bundle, provenance=made_from).write(tmp_path / "known")
+    assert describe_teacher(tmp_path / "known") == (made_from, "ab" * 32)
