@@ -23,9 +23,11 @@ def choose_threshold(
     """Return the smallest threshold on the best class's probability that keeps accepted answers precise.
 
     `labels` is [N], calibrated `probabilities` [N, classes]. To answer where the best class is probable enough
-    is the optimal rule for known probabilities (Chow 1970); here it is a baseline that the energy of the logits
-    (Liu et al. 2020) did not beat in rejecting what is no waste, and that is better at rejecting wrong answers
-    (Hendrycks and Gimpel 2017). Answers get fewer as they get more precise (El-Yaniv and Wiener 2010).
+    is the optimal rule for known probabilities (Chow 1970), and the usual baseline for what the network never
+    learned (Hendrycks and Gimpel 2017). The energy of the logits (Liu et al. 2020) was tried instead: worse with
+    three networks of three at telling right answers from wrong (by 0.02 to 0.03 AUC); at telling waste from no
+    waste worse with the teacher (0.03 to 0.11), and between 0.01 worse and 0.03 better with the light networks.
+    Answers get fewer as they get more precise (El-Yaniv and Wiener 2010).
 
     On a few hundred photos the precision seen is optimistic for the threshold that was chosen by it. As in
     Geifman and El-Yaniv (2017), a one-sided binomial bound (Clopper and Pearson 1934) on the errors among the
