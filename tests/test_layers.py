@@ -52,6 +52,10 @@ MAY_IMPORT = {
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "networks")),
         *(f"training.{n}" for n in ("recipe", "study")),
     },
+    "training.robustness": {
+        *("errors", "image", "bundle", "classifier", "scoreboard"),
+        *(f"training.{n}" for n in ("data", "evaluate", "pictures", "robustness")),
+    },
     "training.report": {
         *("errors", "image", "bundle", "classifier", "machine", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "tracking", "unrelated")),

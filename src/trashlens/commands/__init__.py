@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
 from trashlens.commands.publishing import promote_command, pull_command, sync_command
+from trashlens.commands.robustness import robustness_command
 from trashlens.commands.study import study_command
 from trashlens.commands.training import data_command, evaluate_command, export_command, train_command
 
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "study": study_command,
     "export": export_command,
     "evaluate": evaluate_command,
+    "robustness": robustness_command,
     "publish": publish_command,
     "launch": launch_command,
     "pull": pull_command,

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 
 from trashlens.errors import RecipeError
 
-__all__ = ["add_models", "construct"]
+__all__ = ["add_models", "construct", "default_models"]
 
 ConfigT = TypeVar("ConfigT")
 
@@ -26,12 +26,16 @@ def construct(config: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
         raise RecipeError(str(error)) from error
 
 
+def default_models() -> Path:
+    """Return the folder of the three bundles where none is named."""
+    return Path(os.environ.get("TRASHLENS_MODELS", "models"))
+
+
 def add_models(parser: ArgumentParser) -> None:
     """Add `--models`, the folder of the three bundles."""
-    default = Path(os.environ.get("TRASHLENS_MODELS", "models"))
     parser.add_argument(
         "--models",
         type=Path,
-        default=default,
+        default=default_models(),
         help="folder of the three bundles; by default `models`, or what TRASHLENS_MODELS names",
     )

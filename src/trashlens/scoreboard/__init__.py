@@ -7,6 +7,7 @@ from trashlens.scoreboard.pictures import (
     draw_pictures,
     draw_reliability,
 )
+from trashlens.scoreboard.robustness import draw_robustness, format_gains, format_robustness
 from trashlens.scoreboard.style import COLOURS, INK, LINE, SOFT, style_axes
 from trashlens.scoreboard.tables import (
     find_pair,
@@ -30,13 +31,16 @@ __all__ = [
     "draw_history",
     "draw_pictures",
     "draw_reliability",
+    "draw_robustness",
     "find_pair",
     "format_classes",
     "format_confusion",
+    "format_gains",
     "format_latency",
     "format_pairs",
     "format_rejection",
     "format_report",
+    "format_robustness",
     "format_scores",
     "format_table",
     "style_axes",

@@ -13,7 +13,9 @@ __all__ = [
     "format_pairs",
     "format_rejection",
     "format_report",
+    "format_rows",
     "format_scores",
+    "format_signed",
     "format_table",
 ]
 
@@ -69,7 +71,7 @@ def format_scores(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
             rows.append([role, *numbers, str(test["photos"]), test.get("interval", "–")])
         else:
             rows.append([role, *["–"] * 4])
-    return _format_rows(header, rows, aligned="l---l")
+    return format_rows(header, rows, aligned="l---l")
 
 
 def format_classes(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
@@ -79,7 +81,7 @@ def format_classes(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
     for role, bundle in bundles.items():
         f1 = (bundle.metrics.get(name) or {}).get("f1", {})
         rows.append([role, *(f"{f1[label]:.3f}" if label in f1 else "–" for label in labels)])
-    return _format_rows(("F1", *labels), rows)
+    return format_rows(("F1", *labels), rows)
 
 
 def format_pairs(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
@@ -97,17 +99,17 @@ def format_pairs(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
         if pair is None:
             rows.append([f"{role} − {other}", *["–"] * 4])
             continue
-        low, high = (_format_signed(end) for end in pair["difference_interval"])
+        low, high = (format_signed(end) for end in pair["difference_interval"])
         rows.append(
             [
                 f"{role} − {other}",
-                f"{_format_signed(pair['difference'])} ({low} to {high})",
+                f"{format_signed(pair['difference'])} ({low} to {high})",
                 str(pair["only_second"]),
                 str(pair["only_first"]),
                 _format_p(pair["p"]),
             ]
         )
-    return _format_rows(header, rows)
+    return format_rows(header, rows)
 
 
 def format_rejection(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
@@ -133,7 +135,7 @@ def format_rejection(bundles: Mapping[str, Bundle], *, name: str = "test") -> st
         least = "always" if bundle.threshold is None else f"{bundle.threshold:.3f}"
         rows.append([role, least, *shares, *rejected])
     header = ("role", "sure from", "share it is sure of", "right of those", *origins.values())
-    return _format_rows(header, rows)
+    return format_rows(header, rows)
 
 
 def format_confusion(bundle: Bundle, *, name: str = "test") -> str:
@@ -143,7 +145,7 @@ def format_confusion(bundle: Bundle, *, name: str = "test") -> str:
         [label, *(["–"] * len(bundle.labels) if counts is None else map(str, counts[index]))]
         for index, label in enumerate(bundle.labels)
     ]
-    return _format_rows(("true, predicted", *bundle.labels), rows)
+    return format_rows(("true, predicted", *bundle.labels), rows)
 
 
 def format_report(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
@@ -178,7 +180,7 @@ def find_pair(
     return pair if pair and pair["bundle"] == bundles[other].short_id else None
 
 
-def _format_rows(header: Sequence[str], rows: Sequence[Sequence[str]], *, aligned: str = "l") -> str:
+def format_rows(header: Sequence[str], rows: Sequence[Sequence[str]], *, aligned: str = "l") -> str:
     """Return a Markdown table; `aligned` is `l` for each column of words, other columns hold numbers."""
     rules = ("---" if side == "l" else "---:" for side in aligned.ljust(len(header), "-"))
     lines = [f"| {' | '.join(header)} |", f"|{'|'.join(rules)}|"]
@@ -191,7 +193,7 @@ def _format_interval(value: float, interval: Sequence[float] | None) -> str:
     )
 
 
-def _format_signed(value: float) -> str:
+def format_signed(value: float) -> str:
     """Return a difference with its sign, a true minus, and none for what rounds to zero."""
     return f"{value:+.3f}".replace("-", "−") if round(value, 3) else "0.000"
 

@@ -22,6 +22,7 @@ from trashlens.training.tracking.evaluation import record_evaluation
 from trashlens.training.unrelated import rejection_rate
 
 __all__ = [
+    "check_split",
     "collect_answers",
     "compare_photos",
     "evaluate_bundles",
@@ -110,6 +111,23 @@ def collect_answers(
     return labels, np.array([list(one.values()) for one in confidences])
 
 
+def check_split(models: Path, split: Mapping[str, Any]) -> None:
+    """Refuse photos of a split, named by `split`, `seed` and `fold`, that bundles may have learned from.
+
+    Raises:
+        BundleError: a bundle is missing or damaged.
+        DataError: a bundle learned from another split, of whose training photos some are test photos here.
+    """
+    for role, bundle in load_bundles(models).items():
+        learned = bundle.provenance.get("data") or {}
+        keys = ("split", *{"random": ("seed",), "grouped": ("fold",)}.get(split["split"], ()))
+        if any(key in learned and learned[key] != split[key] for key in keys):
+            raise DataError(
+                f"The {role} learned from other training photos, split {_name_split(learned)}: some of them "
+                "would be test photos here. Measure it on its own split, with --split, --seed and --fold."
+            )
+
+
 def original_photos(
     models: Path, config: DataConfig
 ) -> tuple[list[tuple[bytes, str]], list[str] | None]:
@@ -120,14 +138,7 @@ def original_photos(
         DataError: the source or the manifest is missing or damaged, or a bundle learned from another split,
             of whose training photos some are test photos here.
     """
-    for role, bundle in load_bundles(models).items():
-        learned = bundle.provenance.get("data") or {}
-        keys = ("split", *{"random": ("seed",), "grouped": ("fold",)}.get(config.split, ()))
-        if any(key in learned and learned[key] != getattr(config, key) for key in keys):
-            raise DataError(
-                f"The {role} learned from other training photos, split {_name_split(learned)}: some of them "
-                "would be test photos here. Measure it on its own split, with --split, --seed and --fold."
-            )
+    check_split(models, {"split": config.split, "seed": config.seed, "fold": config.fold})
     originals = read_originals(config, "test")
     photos = [(one.data, one.label) for one in originals]
     known = any(one.group != one.path for one in originals)
