@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 MANIFEST = ROOT / "data" / "trashnet-official.csv"
 QUICK = (
     "--schedule.epochs=1 --preprocess.size_px=32 --augment.size_px=32 --loader.batch_size=64 "
-    "--network.name=test_efficientnet --network.weights=none --precision=no"
+    "--network.name=test_efficientnet --network.weights=none --precision=no --augment.background=0"
 )
 LOGIC = (
     ast.FunctionDef,

@@ -377,3 +377,16 @@ def test_the_command_says_what_is_wrong_and_exits_2(
     assert "was prepared otherwise" in said[3]
     assert "was prepared otherwise" in said[4]
     assert "fewer training photos than loader.batch_size=1000" in said[5]
+
+
+def test_drawn_grounds_and_mixed_pairs_go_through_training_and_the_objects_are_kept(
+    recipe_file: Path,
+) -> None:
+    recipe = recipe_of(
+        recipe_file, augment__background=0.5, augment__light=0.2, augment__mixup=0.2, schedule__epochs=1
+    )
+    folder = fit(recipe)
+    assert np.isfinite(json.loads((folder / "checkpoint.json").read_text())["history"][0]["train/loss"])
+    kept = sorted((recipe.data.processed / "cutouts").rglob("*.png"))
+    photos = sorted((recipe.data.processed / "train").rglob("*.jpg"))
+    assert [path.stem for path in kept] == [path.stem for path in photos]
