@@ -1,11 +1,11 @@
 """Studies: variants of a recipe, trained with the same seeds or on the same folds, compared in pairs.
 
-config and plan say what is to be trained; standing and conduct train it and keep a record of each run; from
+config and plan say what is to be trained; standing and execution train it and keep a record of each run; from
 the records alone, statistics, latency, table, sentence, picture and report say what was found.
 """
 
-from trashlens.training.study.conduct import conduct
 from trashlens.training.study.config import Study, Variant, parse_study, shipped_studies
+from trashlens.training.study.execution import conduct
 from trashlens.training.study.plan import Run, plan_runs
 from trashlens.training.study.records import RunRecord, read_records
 from trashlens.training.study.report import report_study

@@ -88,7 +88,8 @@ def _draw_accuracy(
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
     axes.set_xlabel("time of one photo, ms (median)")
     axes.set_ylabel(f"test accuracy (95 % over {study.unit}s)")
-    axes.legend(frameon=False, labelcolor="linecolor", loc="best", handletextpad=0.2)
+    if axes.collections:  # else no network's time is known
+        axes.legend(frameon=False, labelcolor="linecolor", loc="best", handletextpad=0.2)
 
 
 def _place_columns(

@@ -1,8 +1,8 @@
 """From a study to its runs: which recipe, in which order, after which teacher."""
 
+import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from trashlens.errors import RecipeError
 from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.study.config import Study
 
-__all__ = ["Run", "describe_recipe", "plan_runs"]
+__all__ = ["Plan", "Run", "describe_recipe", "plan_runs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +38,19 @@ def plan_runs(study: Study, folder: Path) -> list[Run]:
     Raises:
         RecipeError: a variant's settings, or its teacher, cannot work.
     """
-    runs: dict[str, Run] = {}
+    plan = Plan(study=study, folder=folder)
     for number in study.numbers:
         for variant in study.variants:
             if number in study.numbers_of(variant):
-                _place(study, variant, number, folder, runs, ())
-    precisions = sorted({run.recipe.precision for run in runs.values()})
+                plan.place(variant, number)
+    runs = list(plan.runs.values())
+    precisions = sorted({run.recipe.precision for run in runs})
     if len(precisions) > 1:
         raise RecipeError(
             f"The study {study.name} compares like with like: give all variants one precision "
             f"instead of {' and '.join(precisions)}."
         )
-    return list(runs.values())
+    return runs
 
 
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
@@ -61,69 +62,86 @@ def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     return record
 
 
-def _place(
-    study: Study,
-    variant: str,
-    number: int,
-    folder: Path,
-    runs: dict[str, Run],
-    students: tuple[str, ...],
-) -> Run:
-    """Put a run at the end of the plan, after its teacher's, unless it is there already; return it."""
-    name = f"{variant}-{number}"
-    if name in runs:
-        return runs[name]
-    if variant in students:
-        raise RecipeError(f"In the study {study.name}, {variant} would be its own teacher.")
-    wanted, teacher = study.variants[variant].teacher, None
-    if wanted in study.variants:
-        taught_by = _teachers_number(study, wanted, number)
-        run = _place(study, wanted, taught_by, folder, runs, (*students, variant))
-        teacher = run.recipe.output
-    elif wanted is not None:
-        teacher = Path(wanted)
-    recipe = _make_recipe(study, variant, number, folder / study.name / name, teacher)
-    if study.folds and recipe.objective.distill and wanted not in study.variants:
-        raise RecipeError(
-            f"In the study {study.name}, {variant} needs a variant as its teacher: one from elsewhere has "
-            "seen the test photos of some fold."
-        )
-    runs[name] = Run(variant=variant, number=number, recipe=recipe)
-    return runs[name]
+@dataclass(kw_only=True)
+class Plan:
+    """The runs of a study so far."""
 
+    study: Study
+    """Which study."""
+    folder: Path
+    """Where the folder of its runs will lie."""
+    runs: dict[str, Run] = field(default_factory=dict)
+    """By name, in order."""
+    parsed: dict[str, Recipe] = field(default_factory=dict)
+    """Each variant's recipe, as its first run has it; parsing takes a while."""
 
-def _teachers_number(study: Study, teacher: str, number: int) -> int:
-    """Return the seed or fold of the teacher's run for a student's seed or fold."""
-    numbers = study.numbers_of(teacher)
-    if number in numbers:
-        return number
-    if study.folds or len(numbers) > 1:
-        raise RecipeError(
-            f"In the study {study.name}, {teacher} has no run for {study.unit} {number}, "
-            "which a student needs."
-        )
-    return numbers[0]
+    def place(self, variant: str, number: int, students: tuple[str, ...] = ()) -> Run:
+        """Put a run at the end, after its teacher's, unless it is there already; return it.
 
+        `students` are the variants whose runs wait for this one.
 
-def _make_recipe(study: Study, variant: str, number: int, output: Path, teacher: Path | None) -> Recipe:
-    """Return the recipe of one run."""
-    chosen = study.variants[variant]
-    options = [f"--{name}={_text(value)}" for name, value in _settings(study, variant).items()]
-    options.append(f"--output={output}")
-    if teacher is not None:
-        options.append(f"--objective.distill.teacher={teacher}")
-    if study.seeds:
-        options.append(f"--seed={number}")
-    else:
-        options += ["--data.split=grouped", f"--data.fold={number}"]
-    try:
-        return parse_recipe(chosen.recipe, options)
-    except RecipeError as error:
-        raise RecipeError(f"{variant} of the study {study.name}: {error}") from error
+        Raises:
+            RecipeError: its settings, or its teacher, cannot work.
+        """
+        study, name = self.study, f"{variant}-{number}"
+        if name in self.runs:
+            return self.runs[name]
+        if variant in students:
+            raise RecipeError(f"In the study {study.name}, {variant} would be its own teacher.")
+        wanted, teacher = study.variants[variant].teacher, None
+        if wanted in study.variants:
+            taught_by = self.place(wanted, self._teachers_number(wanted, number), (*students, variant))
+            teacher = taught_by.recipe.output
+        elif wanted is not None:
+            teacher = Path(wanted)
+        recipe = self._make_recipe(variant, number, teacher)
+        if study.folds and recipe.objective.distill and wanted not in study.variants:
+            raise RecipeError(
+                f"In the study {study.name}, {variant} needs a variant as its teacher: one from elsewhere has "
+                "seen the test photos of some fold."
+            )
+        self.runs[name] = Run(variant=variant, number=number, recipe=recipe)
+        return self.runs[name]
 
+    def _teachers_number(self, teacher: str, number: int) -> int:
+        """Return the seed or fold of the teacher's run for a student's seed or fold."""
+        numbers = self.study.numbers_of(teacher)
+        if number in numbers:
+            return number
+        if self.study.folds or len(numbers) > 1:
+            raise RecipeError(
+                f"In the study {self.study.name}, {teacher} has no run for {self.study.unit} {number}, "
+                "which a student needs."
+            )
+        return numbers[0]
 
-def _settings(study: Study, variant: str) -> Mapping[str, Any]:
-    return {**study.settings, **study.variants[variant].settings}
+    def _make_recipe(self, variant: str, number: int, teacher: Path | None) -> Recipe:
+        """Return the recipe of one run."""
+        if variant not in self.parsed:
+            self.parsed[variant] = self._parse(variant, teacher)
+        recipe, objective = self.parsed[variant], self.parsed[variant].objective
+        if teacher is not None and objective.distill is not None:
+            distill = dataclasses.replace(objective.distill, teacher=teacher)
+            objective = dataclasses.replace(objective, distill=distill)
+        output = self.folder / self.study.name / f"{variant}-{number}"
+        recipe = dataclasses.replace(recipe, output=output, objective=objective)
+        if self.study.seeds:
+            return dataclasses.replace(recipe, seed=number)
+        data = dataclasses.replace(recipe.data, split="grouped", fold=number)
+        return dataclasses.replace(recipe, data=data)
+
+    def _parse(self, variant: str, teacher: Path | None) -> Recipe:
+        """Return a variant's recipe with the study's and its own settings."""
+        chosen = self.study.variants[variant]
+        settings = {**self.study.settings, **chosen.settings, "output": str(self.folder)}
+        if teacher is not None:
+            settings["objective.distill.teacher"] = str(teacher)
+        try:
+            return parse_recipe(
+                chosen.recipe, [f"--{name}={_text(value)}" for name, value in settings.items()]
+            )
+        except RecipeError as error:
+            raise RecipeError(f"{variant} of the study {self.study.name}: {error}") from error
 
 
 def _text(value: Any) -> str:
