@@ -82,7 +82,7 @@ def _explain_tests(study: Study, gains: Sequence[Gain]) -> str:
         f"Gains are paired by {study.unit}; interval and p are of the paired t test{variance}: what other "
         f"{study.unit}s would give. *Over objects* is a bootstrap over the objects on the test photos: what other "
         f"photos would give. *p, signs* is the exact sign flip test{floor}; *p, Holm* is p after Holm's "
-        f"correction for {len(gains)} comparisons."
+        f"correction for {len(gains)} comparison{'' if len(gains) == 1 else 's'}."
     )
 
 
