@@ -31,11 +31,13 @@ def robustness_command(argv: Sequence[str]) -> int:
     )
 
     given = _make_parser(DataConfig, RobustnessConfig).parse_args(argv).as_dict()
-    folders = given.pop("models") or [default_models()]
+    folders = [Path(folder) for folder in given.pop("models")] or [default_models()]
     if len(set(folders)) < len(folders):
         raise RecipeError("Each folder of models is measured once; name it once.")
     write, pictures = given.pop("write"), given.pop("pictures")
     config = construct(RobustnessConfig, {key: given.pop(key) for key in ("on", "photos", "seed")})
+    if write and config.on != "test":
+        raise RecipeError("--write keeps the numbers of the test photos; leave out --on with it.")
     data = construct(DataConfig, given)
     split = prepared_split(data)
     for folder in folders:
@@ -65,8 +67,8 @@ def _make_parser(data: type[Any], config: type[Any]) -> ArgumentParser:
     parser = ArgumentParser(prog="trashlens robustness", description=robustness_command.__doc__)
     parser.add_argument(
         "--models",
-        type=Path,
         action="append",
+        default=[],
         metavar="FOLDER",
         help="folder of three bundles, by default `models`; given again, the folders are compared with the first",
     )
