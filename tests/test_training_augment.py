@@ -176,13 +176,12 @@ def test_mixed_labels_follow_the_mixed_pictures() -> None:
 
 
 def test_objects_are_sought_once_and_then_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "train" / "metal" / "metal1.jpg"
-    path.parent.mkdir(parents=True)
+    path, folder = tmp_path / "metal1.jpg", tmp_path / "cutouts"
     image = Image.fromarray(photograph(shadow=True))
     image.save(path)
-    (first,) = read_cutouts(tmp_path, [path], [image])
+    (first,) = read_cutouts(folder, [path], [image])
     monkeypatch.setattr("trashlens.training.data.cutouts.cut_out", lambda _: pytest.fail("sought again"))
-    (second,) = read_cutouts(tmp_path, [path], [image])
+    (second,) = read_cutouts(folder, [path], [image])
     for part in ("image", "mask", "hull", "light"):
         assert np.array_equal(getattr(first, part), getattr(second, part))
     assert isinstance(second, Cutout)

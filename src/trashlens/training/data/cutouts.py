@@ -1,4 +1,4 @@
-"""The prepared training photos taken apart, kept beside them: half a minute once instead of at every run."""
+"""The prepared photos taken apart, kept beside them: minutes once instead of at every run, seed and fold."""
 
 import io
 from collections.abc import Sequence
@@ -9,23 +9,20 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from trashlens.files import replace_file
+from trashlens.files import hash_file, replace_file
 from trashlens.training.data.foreground import Cutout, cut_out
 
 __all__ = ["read_cutouts"]
 
-FOLDER = "cutouts"
 
+def read_cutouts(folder: Path, paths: Sequence[Path], images: Sequence[Image.Image]) -> list[Cutout]:
+    """Return each photo taken apart; `paths` are the files of `images`.
 
-def read_cutouts(processed: Path, paths: Sequence[Path], images: Sequence[Image.Image]) -> list[Cutout]:
-    """Return each photo taken apart; `paths` are those of `images` below `processed`.
-
-    What is not there yet is made and kept as `processed/cutouts/<split>/<class>/<name>.png`: object, hull and
-    light as red, green and blue.
+    What is not there yet is made and kept in `folder`, as a PNG named by the photo's SHA-256, since the folds
+    prepare the same photos again: object, hull and light as red, green and blue.
     """
-    files = [
-        processed / FOLDER / path.relative_to(processed.resolve()).with_suffix(".png") for path in paths
-    ]
+    files = [folder / f"{hash_file(path)}.png" for path in paths]
+    folder.mkdir(parents=True, exist_ok=True)
 
     def read(index: int) -> Cutout:
         photo = np.array(images[index])
@@ -36,7 +33,6 @@ def read_cutouts(processed: Path, paths: Sequence[Path], images: Sequence[Image.
         parts = np.stack([cutout.mask, cutout.hull, cutout.light], axis=-1)
         buffer = io.BytesIO()
         Image.fromarray(parts).save(buffer, "PNG", compress_level=1)
-        files[index].parent.mkdir(parents=True, exist_ok=True)
         replace_file(files[index], buffer.getvalue())
         return cutout
 

@@ -141,7 +141,7 @@ def make_loaders(
     }
     photos: Sequence[Any] = known.images
     if augment.background:
-        photos = read_cutouts(processed, known.paths, known.images)
+        photos = read_cutouts(processed.parent / "cutouts", known.paths, known.images)
     train = DataLoader(
         PhotoSet(photos, known.classes, PhotoAugmentation(augment, seed=seed)),
         shuffle=True,
