@@ -1,6 +1,7 @@
 """TrashNet from its source to split photos on disk, and from there to batches."""
 
 from trashlens.training.data.augment import AugmentConfig
+from trashlens.training.data.folds import Leak, assign_folds, leak_of
 from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_photos
 from trashlens.training.data.manifest import (
     FOLDS,
@@ -27,10 +28,13 @@ __all__ = [
     "AugmentConfig",
     "DataConfig",
     "GroupedPhoto",
+    "Leak",
     "LoaderConfig",
     "Loaders",
     "Original",
     "Photo",
+    "assign_folds",
+    "leak_of",
     "make_loaders",
     "prepare_data",
     "read_data_record",
