@@ -57,7 +57,8 @@ def _explain(error: Exception, command: str) -> str:
 def _print_usage(arguments: Sequence[str]) -> int:
     asked = bool(arguments) and arguments[0] in ("-h", "--help")
     lines = ["usage: trashlens COMMAND [OPTIONS]", "", "commands:"]
-    lines += [f"  {name:<10}{command.__doc__}" for name, command in COMMANDS.items()]
+    width = max(map(len, COMMANDS)) + 2
+    lines += [f"  {name:<{width}}{command.__doc__}" for name, command in COMMANDS.items()]
     lines += ["", "`trashlens COMMAND --help` explains a command's options."]
     if arguments and not asked:
         lines = [f"trashlens: there is no command {arguments[0]}.", "", *lines]

@@ -17,7 +17,7 @@ __all__ = ["robustness_command"]
 
 
 def robustness_command(argv: Sequence[str]) -> int:
-    """Change test photos as life does, and say how much accuracy is left."""
+    """Measure the bundles on test photos that are blurred, dark, turned, smaller or on other grounds."""
     from trashlens.scoreboard import format_gains, format_robustness
     from trashlens.training.data import DataConfig, read_groups
     from trashlens.training.report import check_split
