@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import LABELS, TWINS, coloured_photo
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from trashlens.__main__ import main
 from trashlens.errors import DataError
 from trashlens.image import Preprocess
+from trashlens.training import pictures, regroup
 from trashlens.training.data import (
     FOLDS,
     DataConfig,
@@ -30,6 +33,7 @@ from trashlens.training.data.groups import (
     count_colours,
     describe_photos,
     embed_photos,
+    find_border,
     group_photos,
 )
 from trashlens.training.data.manifest import format_grouped
@@ -164,6 +168,19 @@ def test_a_group_lies_within_a_class() -> None:
     assert list(groups.values()) == ["glass1", "metal1", "metal1"]
 
 
+def test_the_border_is_what_was_decided_most_narrowly() -> None:
+    paths = [f"glass/glass{n}.jpg" for n in range(5)] + ["metal/metal0.jpg"]
+    vectors = unit(0, 10, 40, 100, 129, 0)
+    groups = dict(zip(paths, ["a", "a", "a", "b", "b", "a"], strict=True))
+    together, apart = find_border(paths, vectors, groups, count=2)
+    # Each photo's nearest of its group: 0-1, 1-0, 2-1, 3-4, 4-3; the metal has none.
+    assert [pair[:2] for pair in together] == [(paths[1], paths[2]), (paths[3], paths[4])]
+    assert [pair[2] for pair in together] == pytest.approx(np.cos(np.radians([30, 29])), abs=1e-6)
+    # 60 and 89 degrees; the metal equals a glass, and is of another class.
+    assert [pair[:2] for pair in apart] == [(paths[2], paths[3]), (paths[2], paths[4])]
+    assert [pair[2] for pair in apart] == pytest.approx(np.cos(np.radians([60, 89])), abs=1e-6)
+
+
 def test_what_all_photos_share_does_not_count() -> None:
     board = 10 * np.ones((4, 1), np.float32)
     objects = np.array([[1, 0], [1, 0], [0, 1], [-1, -1]], np.float32)
@@ -258,3 +275,92 @@ def test_a_manifest_of_groups_is_read_back_as_written(tmp_path: Path) -> None:
 def test_settings_that_contradict_are_refused(make: object, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+@pytest.fixture
+def toy_data(tmp_path: Path) -> tuple[Path, Path]:
+    """TrashNet's names with two groups a class: dark photos and light ones; source zip and data folder."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "trashnet-official.csv").write_bytes((DATA / "trashnet-official.csv").read_bytes())
+    (folder / "trashnet-grouped.csv").write_bytes((DATA / "trashnet-grouped.csv").read_bytes())
+    return tmp_path, folder
+
+
+def test_the_command_reports_the_committed_groups(
+    toy_data: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, folder = toy_data
+    assert main(["groups", f"--folder={folder}"]) == 0
+    said = capsys.readouterr().out
+    assert "2,521 photos in 701 groups, 180 of a single photo, the largest of 41." in said
+    assert "Fold 3: 1679 train, 337 val, 505 test." in said
+    assert "372 of 430 test photos (86.5%)" in said
+    assert "trash 22 of 29." in said
+
+
+def test_the_command_groups_anew_by_what_networks_see(
+    trashnet: Path,
+    toy_data: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tmp_path, folder = toy_data
+    looks = []
+
+    def look(_: nn.Module, photos: list[bytes], __: Preprocess) -> np.ndarray:
+        # Ten kinds of object, by the file's last two bytes, which the fixture numbers.
+        looks.append(len(photos))
+        kinds = np.array([int.from_bytes(photo[-2:], "big") % 10 for photo in photos])
+        return np.eye(10, dtype=np.float32)[kinds] + 1
+
+    monkeypatch.setattr(regroup, "embed_photos", look)
+    monkeypatch.setattr(
+        regroup, "create_network", lambda config, *, classes: (MeanColour(), (config, classes))
+    )
+    monkeypatch.setattr(regroup, "count_colours", lambda photos: np.ones((len(photos), 3), np.float32))
+    monkeypatch.setattr(regroup, "COMPONENTS", {"mobilenet": 9, "resnet": 9})
+    for name in ("draw_groups", "draw_pairs"):  # drawn in earnest by the tests of pictures
+        monkeypatch.setattr(pictures, name, lambda *_, **__: Figure(figsize=(1, 1)))
+    drawn, features = tmp_path / "pictures", tmp_path / "runs" / "features.safetensors"
+    command = [
+        *("groups", "--remake", f"--folder={folder}", f"--source={trashnet}", "--twins=0.9"),
+        *(f"--pictures={drawn}", f"--features={features}"),
+    ]
+    assert main(command) == 0
+    assert looks == [2521, 2521]
+    said = capsys.readouterr().out
+    assert "2,521 photos in 60 groups, 0 of a single photo" in said
+    assert "(100.0%)" in said
+    expected = {"together.png", "apart.png", *(f"groups-{label}.png" for label in LABELS)}
+    assert {path.name for path in drawn.iterdir()} == expected
+    groups = read_groups(folder)
+    assert groups["glass/glass21.jpg"] == groups["glass/glass1.jpg"] == "glass1"
+    assert groups["glass/glass22.jpg"] == "glass2"
+    assert main([*command[:-2], f"--features={features}"]) == 0
+    assert looks == [2521, 2521]  # what was seen is kept
+    assert main([*command[:-2], f"--features={features}", "--resnet=other.safetensors"]) == 0
+    assert looks == [2521] * 4  # by other weights
+
+
+def test_a_probe_tells_seen_objects_from_unseen_ones() -> None:
+    rng = np.random.default_rng(0)
+    official, grouped, rows = [], [], []
+    for n in range(60):
+        label, split = LABELS[n % 2], ("train", "train", "test")[n // 2 % 3]
+        # Half of the test photos look like the other class, and their objects are in no training photo.
+        alien = split == "test" and n >= 30
+        photo = Photo(path=f"{label}/{n}", label=label, split=split, sha256="")
+        official.append(photo)
+        group = f"alone{n}" if alien else label
+        grouped.append(
+            GroupedPhoto(
+                path=photo.path, label=label, group=group, fold=n // 2 % 5, val_of=None, sha256=""
+            )
+        )
+        side = (n % 2) ^ alien
+        rows.append([side + rng.normal(0, 0.05), rng.normal()])
+    probe = regroup.probe_splits(np.array(rows, np.float32), official, grouped)
+    assert (probe.seen, probe.unseen, probe.official) == (1.0, 0.0, 0.5)
+    # Ten of sixty photos are aliens: photos 34, 35, 40, 41, 46, 47, 52, 53, 58 and 59, two in each fold.
+    assert probe.folds == pytest.approx([10 / 12] * 5)

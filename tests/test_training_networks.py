@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
@@ -55,6 +56,27 @@ def test_tensors_are_renamed_by_prefix(tmp_path: Path) -> None:
     network, report = create_network(config, classes=6)
     assert report.unused == ()
     assert torch.equal(network.state_dict()["bn1.weight"], source.state_dict()["bn1.weight"] + 1)
+
+
+def test_part_of_a_network_takes_its_tensors_from_the_whole_on_the_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, _ = create_network(toy(), classes=10)
+    create = timm.create_model
+
+    def fetch(name: str, *, pretrained: bool = False, **options: object) -> torch.nn.Module:
+        if not pretrained:
+            return create(name, **options)
+        assert (name, options) == (TOY, {})  # the whole, as it is published
+        return whole
+
+    monkeypatch.setattr(timm, "create_model", fetch)
+    network, report = create_network(toy(weights="hub", rename={"bn1": "gone"}), classes=6)
+    state = network.state_dict()
+    assert torch.equal(state["conv_stem.weight"], whole.state_dict()["conv_stem.weight"])
+    assert report.source == "hub"
+    assert {"gone.weight", "classifier.weight"} < set(report.unused)
+    assert f"{report.loaded} tensors from hub" in str(report)
 
 
 def test_what_cannot_be_created_is_a_sentence(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from trashlens.training.pictures import (
     draw_answers,
     draw_augmentation,
     draw_calibration,
+    draw_groups,
     draw_mistakes,
+    draw_pairs,
     draw_photos,
     draw_samples,
     draw_soft_targets,
@@ -45,6 +47,26 @@ def pictures(figure: Figure) -> list[np.ndarray]:
 
 def bar_widths(figure: Figure) -> list[list[float]]:
     return [[bar.get_width() for bar in axes.patches] for axes in figure.axes if axes.patches]
+
+
+def test_groups_begin_on_their_own_rows_the_largest_first(files: dict[str, bytes]) -> None:
+    groups = {f"metal/metal{n}.jpg": "metal1" for n in (1, 2, 3)} | {"glass/glass1.jpg": "glass1"}
+    groups |= {"paper/paper1.jpg": "paper1", "paper/paper2.jpg": "paper1"}
+    manifest = [Photo(path="metal/metal2.jpg", label="metal", split="test", sha256="0")]
+    figure = draw_groups(files, groups, manifest=manifest, count=2)
+    *captions, _ = texts(figure)
+    blank = [""]
+    assert captions == [
+        *("metal1", "metal2\ntest", "metal3", *blank * 7),
+        *("paper1", "paper2", *blank * 8),
+    ]
+
+
+def test_pairs_are_side_by_side_with_their_likeness(files: dict[str, bytes]) -> None:
+    figure = draw_pairs(files, [("metal/metal1.jpg", "metal/metal2.jpg", 0.456)])
+    assert texts(figure)[:2] == ["metal1", "metal2\nalike: 0.46"]
+    first, second = pictures(figure)
+    assert not np.array_equal(first, second)
 
 
 def test_photos_are_named_credited_and_small(files: dict[str, bytes]) -> None:

@@ -5,6 +5,7 @@ Only the commands that train load the training wing, and only when they run.
 
 from collections.abc import Callable, Sequence
 
+from trashlens.commands.groups import groups_command
 from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
 from trashlens.commands.publishing import promote_command, pull_command, sync_command
@@ -17,6 +18,7 @@ __all__ = ["COMMANDS"]
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "predict": predict_command,
     "data": data_command,
+    "groups": groups_command,
     "train": train_command,
     "study": study_command,
     "export": export_command,

@@ -10,13 +10,21 @@ import timm
 import torch
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from trashlens.errors import RecipeError, first_line
 
-__all__ = ["LoadReport", "NetworkConfig", "create_network", "fit_head", "freeze", "train_unfrozen"]
+__all__ = [
+    "LoadReport",
+    "NetworkConfig",
+    "create_network",
+    "fit_head",
+    "freeze",
+    "make_probe",
+    "train_unfrozen",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +38,8 @@ class NetworkConfig:
     arguments: dict[str, Any] = field(default_factory=dict)
     """Passed to the network's constructor, for instance `layers: [3, 4, 6]`."""
     rename: dict[str, str] = field(default_factory=dict)
-    """Prefixes of the file's tensor names and what they are called in the network."""
+    """Prefixes of the weights' tensor names and what they are called in the network; with `hub`, the tensors of
+    timm's whole network that fit are taken."""
     head: Literal["probe", "random"] = "probe"
     """Start the head from a linear probe on the frozen features (Kumar et al. 2022), or at random; always at
     random where the weights are `none`."""
@@ -46,7 +55,7 @@ class LoadReport:
     source: str
     """`hub`, `none` or the file's name."""
     loaded: int = 0
-    """Number of tensors taken from the file."""
+    """Number of tensors taken from the file, or from the whole network of which this is a part."""
     missing: tuple[str, ...] = ()
     """In the network, not in the file: left at their initial values."""
     unused: tuple[str, ...] = ()
@@ -54,7 +63,7 @@ class LoadReport:
 
     def __str__(self) -> str:
         """Say it in a line."""
-        if self.source in ("hub", "none"):
+        if not self.loaded:
             return f"weights: {self.source}"
         named = ", ".join(self.missing[:4]) + (", …" if len(self.missing) > 4 else "")
         missing = f"; {len(self.missing)} start fresh ({named})" if self.missing else ""
@@ -71,19 +80,27 @@ def create_network(config: NetworkConfig, *, classes: int) -> tuple[nn.Module, L
     if not timm.is_model(config.name):
         close = ", ".join(timm.list_models(f"*{config.name.split('_')[0]}*")[:5]) or "none similar"
         raise RecipeError(f"timm has no network {config.name!r} (it has: {close}).")
+    from_hub = config.weights == "hub"
     try:
         network: nn.Module = timm.create_model(
-            config.name, pretrained=config.weights == "hub", num_classes=classes, **config.arguments
+            config.name,
+            pretrained=from_hub and not config.rename,
+            num_classes=classes,
+            **config.arguments,
         )
+        # Part of a network that is published whole: it takes its tensors from the whole, by their new names.
+        whole = timm.create_model(config.name, pretrained=True) if from_hub and config.rename else None
     except Exception as error:  # offline, no such weights, bad arguments: the sentence names all three
         raise RecipeError(
             f"{config.name} could not be created with weights {config.weights!r} and arguments "
             f"{config.arguments} ({type(error).__name__}: {first_line(error)}). "
             "Without a connection give a local file with --network.weights, or `none`."
         ) from error
+    if whole is not None:
+        return network, _copy_tensors(network, whole.state_dict(), config)
     if config.weights in ("hub", "none"):
         return network, LoadReport(source=config.weights)
-    return network, _load_weights(network, Path(config.weights), config.rename)
+    return network, _copy_tensors(network, _read_tensors(Path(config.weights)), config)
 
 
 def freeze(network: nn.Module, names: Sequence[str]) -> None:
@@ -109,6 +126,13 @@ def train_unfrozen(network: nn.Module, frozen: Sequence[str]) -> None:
         network.get_submodule(name).eval()
 
 
+def make_probe() -> Pipeline:
+    """Return an unfitted linear probe: a logistic regression on standardised features, classes weighing alike."""
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.01, max_iter=500, class_weight="balanced")
+    )
+
+
 @torch.inference_mode()
 def fit_head(
     network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, device: torch.device | str = "cpu"
@@ -126,9 +150,7 @@ def fit_head(
         features.append(pooled.flatten(1).float().cpu().numpy())
         labels.append(targets.cpu().numpy())
     x, y = np.concatenate(features), np.concatenate(labels)
-    probe = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.01, max_iter=500, class_weight="balanced")
-    )
+    probe = make_probe()
     probe.fit(x, y)
     scaler, regression = probe[0], probe[1]
     weight = regression.coef_ / scaler.scale_
@@ -140,15 +162,20 @@ def fit_head(
     return float(probe.score(x, y))
 
 
-def _load_weights(network: nn.Module, path: Path, rename: Mapping[str, str]) -> LoadReport:
-    """Copy the tensors that fit, by name and shape, and report the rest."""
+def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        tensors = load_file(path)
+        return load_file(path)
     except Exception as error:
         raise RecipeError(
             f"The weights {path} cannot be read ({type(error).__name__}). Give a safetensors file."
         ) from error
-    for old, new in rename.items():
+
+
+def _copy_tensors(
+    network: nn.Module, tensors: Mapping[str, Tensor], config: NetworkConfig
+) -> LoadReport:
+    """Copy the tensors that fit, by name and shape, and report the rest."""
+    for old, new in config.rename.items():
         tensors = {
             new + name.removeprefix(old) if name.startswith(f"{old}.") else name: tensor
             for name, tensor in tensors.items()
@@ -160,14 +187,16 @@ def _load_weights(network: nn.Module, path: Path, rename: Mapping[str, str]) -> 
         if name in state and state[name].shape == tensor.shape
     }
     if not fitting:
-        raise RecipeError(f"No tensor of {path} fits the network; is it of another architecture?")
+        raise RecipeError(
+            f"No tensor of {config.weights} fits the network; is it of another architecture?"
+        )
     network.load_state_dict(fitting, strict=False)
     # Batch counters only matter for cumulative averages, which no network here uses.
     missing = [
         name for name in state if name not in fitting and not name.endswith("num_batches_tracked")
     ]
     return LoadReport(
-        source=path.name,
+        source=Path(config.weights).name,
         loaded=len(fitting),
         missing=tuple(missing),
         unused=tuple(name for name in tensors if name not in fitting),

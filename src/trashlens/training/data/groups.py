@@ -5,7 +5,7 @@ random: only likeness tells. A photo is described by pretrained networks and by 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,14 @@ from tqdm import tqdm
 
 from trashlens.image import Preprocess, decode_image
 
-__all__ = ["GroupConfig", "count_colours", "describe_photos", "embed_photos", "group_photos"]
+__all__ = [
+    "GroupConfig",
+    "count_colours",
+    "describe_photos",
+    "embed_photos",
+    "find_border",
+    "group_photos",
+]
 
 BATCH = 16
 COLOUR_BINS = (4, 12, 12)
@@ -121,6 +128,38 @@ def group_photos(
             first = min(cluster_paths, key=lambda path: (len(path), path))  # metal9 before metal10
             groups |= dict.fromkeys(cluster_paths, first.split("/")[-1].removesuffix(".jpg"))
     return groups
+
+
+def find_border(
+    paths: Sequence[str], vectors: NDArray[np.float32], groups: Mapping[str, str], *, count: int
+) -> tuple[list[tuple[str, str, float]], list[tuple[str, str, float]]]:
+    """Return the pairs of a class that were decided most narrowly, `count` each, with their likeness.
+
+    First those kept together: a photo and the one of its group that it is most like, the least alike first.
+    Then those kept apart: photos of different groups, the most alike first.
+    """
+    labels = np.array([path.split("/")[0] for path in paths])
+    names = np.array([f"{path.split('/')[0]}/{groups[path]}" for path in paths])
+    likeness = vectors @ vectors.T
+    together = names[:, None] == names
+    np.fill_diagonal(together, val=False)
+    inside = np.where(together, likeness, -np.inf)
+    nearest = inside.argmax(axis=1)
+    held = {
+        (min(one, other), max(one, other)): float(inside[one, other])
+        for one, other in enumerate(nearest.tolist())
+        if np.isfinite(inside[one, other])
+    }
+    apart = np.triu((labels[:, None] == labels) & (names[:, None] != names))
+    parted = {(int(a), int(b)): float(likeness[a, b]) for a, b in np.argwhere(apart)}
+
+    def named(
+        pairs: Mapping[tuple[int, int], float], *, descending: bool
+    ) -> list[tuple[str, str, float]]:
+        ordered = sorted(pairs.items(), key=lambda pair: pair[1], reverse=descending)[:count]
+        return [(paths[one], paths[other], value) for (one, other), value in ordered]
+
+    return named(held, descending=False), named(parted, descending=True)
 
 
 def _whiten(features: NDArray[np.float32], components: int) -> NDArray[np.float32]:

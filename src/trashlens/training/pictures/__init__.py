@@ -6,6 +6,7 @@ from trashlens.training.pictures.charts import (
     draw_soft_targets,
     draw_split,
 )
+from trashlens.training.pictures.objects import draw_groups, draw_pairs
 from trashlens.training.pictures.sheets import (
     draw_augmentation,
     draw_mistakes,
@@ -17,7 +18,9 @@ __all__ = [
     "draw_answers",
     "draw_augmentation",
     "draw_calibration",
+    "draw_groups",
     "draw_mistakes",
+    "draw_pairs",
     "draw_photos",
     "draw_samples",
     "draw_soft_targets",

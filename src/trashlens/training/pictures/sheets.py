@@ -24,6 +24,7 @@ __all__ = [
     "draw_mistakes",
     "draw_photos",
     "draw_samples",
+    "draw_sheet",
     "make_thumbnail",
 ]
 
@@ -40,7 +41,7 @@ def draw_photos(
     splits = {photo.path: photo.split for photo in manifest}
     captions = [f"{Path(path).stem}\n{splits.get(path, '')}".rstrip() for path in paths]
     colours = [SPLIT_COLOURS.get(splits.get(path, ""), SOFT) for path in paths]
-    return _draw_sheet([files[path] for path in paths], captions, colours=colours, columns=columns)
+    return draw_sheet([files[path] for path in paths], captions, colours=colours, columns=columns)
 
 
 def draw_samples(files: Mapping[str, bytes], *, each: int = 6) -> Figure:
@@ -66,7 +67,7 @@ def draw_mistakes(
         f"is {LABELS[labels[i]]}\nsays {LABELS[predicted[i]]} {probabilities[i].max():.0%}"
         for i in worst[:count]
     ]
-    return _draw_sheet([photos[i][0] for i in worst[:count]], captions, columns=6)
+    return draw_sheet([photos[i][0] for i in worst[:count]], captions, columns=6)
 
 
 def draw_augmentation(
@@ -84,10 +85,10 @@ def draw_augmentation(
             batch, _labels = collate([(change(taken_apart), 0)])
             pixels = batch[0].permute(1, 2, 0).numpy() * preprocess.std + preprocess.mean
             sheet.append(Image.fromarray((pixels.clip(0, 1) * 255).astype(np.uint8)))
-    return _draw_sheet(sheet, ["the photo", *(f"view {n + 1}" for n in range(count))], columns=count + 1)
+    return draw_sheet(sheet, ["the photo", *(f"view {n + 1}" for n in range(count))], columns=count + 1)
 
 
-def _draw_sheet(
+def draw_sheet(
     photos: Sequence[bytes | Path | Image.Image],
     captions: Sequence[str],
     *,
