@@ -1,7 +1,8 @@
 """Which photos show the same object, by how alike they look.
 
 TrashNet's objects were photographed several times, turned, moved and crushed, and most files are numbered at
-random: only likeness tells. A photo is described by pretrained networks and by its colours.
+random: only likeness tells. A photo is described by pretrained networks and by its colours. Objects too alike
+to be told apart, white envelopes or bottles of a brand, share a group.
 """
 
 from collections import defaultdict
