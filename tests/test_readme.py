@@ -10,7 +10,7 @@ import pytest
 from trashlens.bundle import load_bundles
 from trashlens.commands import COMMANDS
 from trashlens.scoreboard import format_table
-from trashlens.training.recipe import shipped_recipes
+from trashlens.training.recipe import RECIPES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def test_the_commands_and_recipes_named_exist() -> None:
     rows = re.findall(r"^\| `(\w+)", README, re.MULTILINE)
     assert set(rows) - {"pipenv"} == set(COMMANDS)
     recipes = re.findall(r"`(?:train )?((?:teacher|baseline|student)[\w-]*)`", README)
-    assert {"teacher", "baseline", "student", "teacher-stage3"} <= set(recipes) <= set(shipped_recipes())
+    assert {"teacher", "baseline", "student", "teacher-stage3"} <= set(recipes) <= set(RECIPES.names())
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http|#)([^)]+)\)|`(data/[\w.-]+\.csv)`", README))

@@ -8,18 +8,18 @@ import pytest
 import yaml
 
 from trashlens.errors import RecipeError
-from trashlens.training.recipe import Recipe, find_recipe, parse_recipe, shipped_recipes
+from trashlens.training.recipe import RECIPES, Recipe, parse_recipe
 
 
 def test_the_shipped_recipes_parse() -> None:
-    assert shipped_recipes() == ["baseline", "student", "teacher", "teacher-stage3"]
-    for name in shipped_recipes():
+    assert RECIPES.names() == ["baseline", "student", "teacher", "teacher-stage3"]
+    for name in RECIPES.names():
         recipe = parse_recipe(name)
         assert recipe.role == name.split("-")[0]
         assert recipe.network.weights == "hub"
 
 
-STUDENTS = [name for name in shipped_recipes() if parse_recipe(name).role == "student"]
+STUDENTS = [name for name in RECIPES.names() if parse_recipe(name).role == "student"]
 
 
 @pytest.mark.parametrize("name", STUDENTS)
@@ -36,7 +36,7 @@ def test_baseline_and_student_differ_by_the_teachers_signal_only(name: str) -> N
 
 
 def test_every_baseline_has_its_student() -> None:
-    baselines = {name for name in shipped_recipes() if parse_recipe(name).role == "baseline"}
+    baselines = {name for name in RECIPES.names() if parse_recipe(name).role == "baseline"}
     assert {name.replace("student", "baseline") for name in STUDENTS} == baselines != set()
 
 
@@ -94,7 +94,7 @@ def test_a_recipe_that_does_not_hold_is_a_sentence(name: str, options: list[str]
 
 def test_an_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "typo.yaml"
-    path.write_text(find_recipe("teacher").read_text() + "epoch: 3\n")
+    path.write_text(RECIPES.find("teacher").read_text() + "epoch: 3\n")
     with pytest.raises(RecipeError, match="epoch"):
         parse_recipe(str(path))
     path.write_text("{")

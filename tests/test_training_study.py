@@ -19,6 +19,7 @@ from trashlens.errors import DataError, RecipeError, TrainingError
 from trashlens.training.fit import loop
 from trashlens.training.recipe import Recipe
 from trashlens.training.study import (
+    STUDIES,
     conduct,
     execution,
     find_standings,
@@ -27,7 +28,6 @@ from trashlens.training.study import (
     plan_runs,
     read_records,
     report_study,
-    shipped_studies,
 )
 from trashlens.training.study.config import Study, Variant
 from trashlens.training.study.latency import LATENCY_FILE, Latencies
@@ -144,7 +144,7 @@ LATENCIES = Latencies(cpu="toy cpu", networks={"test_efficientnet, 32 px": TIMES
 
 
 def test_the_shipped_distillation_study_compares_like_with_like() -> None:
-    assert shipped_studies() == ["distillation", "grouped"]
+    assert STUDIES.names() == ["distillation", "grouped"]
     study = parse_study("distillation")
     assert list(study.variants) == ["baseline", "hinton", "dist", "standardised", "matching"]
     assert len(study.seeds) >= 5

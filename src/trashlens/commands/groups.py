@@ -21,6 +21,7 @@ __all__ = ["groups_command"]
 
 def groups_command(argv: Sequence[str]) -> int:
     """Say which photos show the same object, and how many test photos show one that was trained on."""
+    from trashlens.scoreboard import write_pictures
     from trashlens.training.data import (
         LABELS,
         SPLITS,
@@ -76,7 +77,7 @@ def groups_command(argv: Sequence[str]) -> int:
         for label in LABELS:
             members = {photo.path: photo.group for photo in grouped if photo.label == label}
             figures[f"groups-{label}"] = draw_groups(files, members, manifest=official)
-        _write_pictures(figures, pictures)
+        write_pictures(figures, pictures, dpi=100)  # the sheets of photos are laid out in pixels
     return 0
 
 
@@ -112,10 +113,3 @@ def _print_probes(probes: Mapping[str, "Probe"]) -> None:
             f"the group is in train, {probe.unseen:.3f} where not), {sum(probe.folds) / len(probe.folds):.3f} "
             f"over the grouped folds ({folds})."
         )
-
-
-def _write_pictures(figures: Mapping[str, "Figure"], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
-        print(f"Picture: {folder / name}.png")

@@ -87,7 +87,7 @@ def _write_pictures(
     named: Mapping[str, Mapping[str, Bundle]], scene: "Scene", folder: Path, *, seed: int
 ) -> None:
     """Write the sheet of changes and a chart for each folder of models, and say where."""
-    from trashlens.scoreboard import draw_robustness
+    from trashlens.scoreboard import draw_robustness, write_pictures
     from trashlens.training.robustness import draw_sheet
 
     figures = {"robustness-changes": draw_sheet(scene, seed=seed)}
@@ -95,7 +95,4 @@ def _write_pictures(
         suffix = f"-{number}" if len(named) > 1 else ""
         figures[f"robustness{suffix}"] = draw_robustness(bundles)
     print()
-    for key, figure in figures.items():
-        path = folder / f"{key}.png"
-        figure.savefig(path, dpi=150)
-        print(f"Picture: {path}")
+    write_pictures(figures, folder)

@@ -13,17 +13,17 @@ __all__ = ["study_command"]
 def study_command(argv: Sequence[str]) -> int:
     """Train variants with the same seeds or folds, or go on with that, and report what they show."""
     from trashlens.training.study import (
+        STUDIES,
         conduct,
         find_standings,
         format_standings,
         parse_study,
         plan_runs,
         report_study,
-        shipped_studies,
     )
 
     parser = ArgumentParser(prog="trashlens study", description=study_command.__doc__)
-    shipped = ", ".join(shipped_studies())
+    shipped = ", ".join(STUDIES.names())
     parser.add_argument("study", metavar="STUDY", help=f"a YAML file, or one of {shipped}")
     parser.add_argument(
         "--set",

@@ -32,10 +32,10 @@ def data_command(argv: Sequence[str]) -> int:
 def train_command(argv: Sequence[str]) -> int:
     """Train by a recipe (a YAML file, or the name of one that comes with the package)."""
     from trashlens.training.fit import fit
-    from trashlens.training.recipe import make_parser, parse_recipe, shipped_recipes
+    from trashlens.training.recipe import RECIPES, make_parser, parse_recipe
 
     if not argv or argv[0].startswith("-"):
-        names = ", ".join(shipped_recipes())
+        names = ", ".join(RECIPES.names())
         parser = make_parser(
             prog="trashlens train",
             usage="trashlens train RECIPE [--setting=VALUE ...]",
@@ -65,14 +65,9 @@ def export_command(argv: Sequence[str]) -> int:
 def evaluate_command(argv: Sequence[str]) -> int:
     """Measure the bundles on TrashNet's original test photos, or on a folder of your own."""
     from trashlens.bundle import ROLES
-    from trashlens.scoreboard import format_report
+    from trashlens.scoreboard import draw_pictures, format_report, write_pictures
     from trashlens.training.data import LABELS, DataConfig
-    from trashlens.training.report import (
-        evaluate_bundles,
-        labelled_photos,
-        original_photos,
-        write_pictures,
-    )
+    from trashlens.training.report import evaluate_bundles, labelled_photos, original_photos
     from trashlens.training.unrelated import read_unrelated, unrelated_photos
 
     parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
@@ -129,6 +124,6 @@ def evaluate_command(argv: Sequence[str]) -> int:
     )
     print(format_report(measured, name=name))
     if pictures is not None:
-        drawn = write_pictures(measured, pictures, name=name)
-        print("", *(f"Picture: {path}" for path in drawn), sep="\n")
+        print()
+        write_pictures(draw_pictures(measured, name=name), pictures)
     return 0

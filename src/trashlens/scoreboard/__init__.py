@@ -8,7 +8,7 @@ from trashlens.scoreboard.pictures import (
     draw_reliability,
 )
 from trashlens.scoreboard.robustness import draw_robustness, format_gains, format_robustness
-from trashlens.scoreboard.style import COLOURS, INK, LINE, SOFT, style_axes
+from trashlens.scoreboard.style import COLOURS, INK, LINE, SOFT, style_axes, write_pictures
 from trashlens.scoreboard.tables import (
     find_pair,
     format_classes,
@@ -44,4 +44,5 @@ __all__ = [
     "format_scores",
     "format_table",
     "style_axes",
+    "write_pictures",
 ]

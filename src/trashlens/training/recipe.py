@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +13,12 @@ from trashlens.image import Preprocess
 from trashlens.training.data import AugmentConfig, DataConfig, LoaderConfig
 from trashlens.training.networks import NetworkConfig
 from trashlens.training.objectives import ObjectiveConfig
+from trashlens.training.shipped import Shelf
 
-__all__ = ["Recipe", "ScheduleConfig", "find_recipe", "make_parser", "parse_recipe", "shipped_recipes"]
+__all__ = ["RECIPES", "Recipe", "ScheduleConfig", "make_parser", "parse_recipe"]
+
+RECIPES = Shelf("recipe", "recipes")
+"""The recipes that come with the package."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,30 +100,6 @@ class Recipe:
         return record
 
 
-def shipped_recipes() -> list[str]:
-    """Return the names of the recipes that come with the package."""
-    folder = resources.files("trashlens.training") / "recipes"
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
-
-
-def find_recipe(name: str) -> Path:
-    """Return the path of a recipe: a file, or the name of a shipped one.
-
-    Raises:
-        RecipeError: neither exists.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    shipped = name.removesuffix(".yaml")
-    if shipped in shipped_recipes():
-        return Path(str(resources.files("trashlens.training") / "recipes" / f"{shipped}.yaml"))
-    raise RecipeError(
-        f"There is no recipe {name}. Give a YAML file or one of {', '.join(shipped_recipes())}."
-    )
-
-
 def make_parser(**options: Any) -> ArgumentParser:
     """Return the parser of recipes: `--recipe FILE` and an option for each setting."""
     parser = ArgumentParser(exit_on_error=False, **options)
@@ -137,7 +116,7 @@ def parse_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     parser = make_parser()
     try:
-        settings = parser.instantiate(parser.parse_args([f"--recipe={find_recipe(name)}", *overrides]))
+        settings = parser.instantiate(parser.parse_args([f"--recipe={RECIPES.find(name)}", *overrides]))
         return Recipe(**{field.name: settings[field.name] for field in dataclasses.fields(Recipe)})
     except (ArgumentError, TypeError, ValueError) as error:
         raise RecipeError(f"The recipe {name} does not hold: {error}") from error

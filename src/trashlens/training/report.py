@@ -28,7 +28,6 @@ __all__ = [
     "evaluate_bundles",
     "labelled_photos",
     "original_photos",
-    "write_pictures",
 ]
 
 
@@ -161,16 +160,6 @@ def labelled_photos(folder: Path, classes: Sequence[str]) -> list[tuple[Path, st
     if not photos:
         raise DataError(f"{folder} holds no photos in folders named {', '.join(classes)}.")
     return photos
-
-
-def write_pictures(bundles: Mapping[str, Bundle], folder: Path, *, name: str = "test") -> list[Path]:
-    """Write what was measured on the split `name` as PNG pictures in `folder`, and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for key, figure in draw_pictures(bundles, name=name).items():
-        paths.append(folder / f"{key}.png")
-        figure.savefig(paths[-1], dpi=150)
-    return paths
 
 
 def _compare_with_others(

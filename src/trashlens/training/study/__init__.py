@@ -4,7 +4,7 @@ config and plan say what is to be trained; standing and execution train it and k
 the records alone, statistics, latency, table, sentence, picture and report say what was found.
 """
 
-from trashlens.training.study.config import Study, Variant, parse_study, shipped_studies
+from trashlens.training.study.config import STUDIES, Study, Variant, parse_study
 from trashlens.training.study.execution import conduct
 from trashlens.training.study.plan import Run, plan_runs
 from trashlens.training.study.records import RunRecord, read_records
@@ -12,6 +12,7 @@ from trashlens.training.study.report import report_study
 from trashlens.training.study.standing import find_standings, format_standings
 
 __all__ = [
+    "STUDIES",
     "Run",
     "RunRecord",
     "Study",
@@ -23,5 +24,4 @@ __all__ = [
     "plan_runs",
     "read_records",
     "report_study",
-    "shipped_studies",
 ]

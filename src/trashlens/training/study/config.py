@@ -4,16 +4,18 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
 
 from trashlens.errors import RecipeError
 from trashlens.training.data import FOLDS
+from trashlens.training.shipped import Shelf
 
-__all__ = ["Study", "Variant", "find_study", "parse_study", "shipped_studies"]
+__all__ = ["STUDIES", "Study", "Variant", "parse_study"]
+
+STUDIES = Shelf("study", "studies")
+"""The studies that come with the package."""
 
 NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
@@ -97,30 +99,6 @@ class Study:
         return {"output", *by_unit[self.unit]}
 
 
-def shipped_studies() -> list[str]:
-    """Return the names of the studies that come with the package."""
-    folder = resources.files("trashlens.training") / "studies"
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
-
-
-def find_study(name: str) -> Path:
-    """Return the path of a study: a file, or the name of a shipped one.
-
-    Raises:
-        RecipeError: neither exists.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    shipped = name.removesuffix(".yaml")
-    if shipped in shipped_studies():
-        return Path(str(resources.files("trashlens.training") / "studies" / f"{shipped}.yaml"))
-    raise RecipeError(
-        f"There is no study {name}. Give a YAML file or one of {', '.join(shipped_studies())}."
-    )
-
-
 def parse_study(name: str, changes: Sequence[str] = ()) -> Study:
     """Return the study `name` (a file or a shipped name), with the settings of `changes` on top.
 
@@ -130,7 +108,7 @@ def parse_study(name: str, changes: Sequence[str] = ()) -> Study:
     Raises:
         RecipeError: there is no such study, or something in it is unknown or contradicts another.
     """
-    path = find_study(name)
+    path = STUDIES.find(name)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--study", action="config")
     parser.add_class_arguments(Study)
