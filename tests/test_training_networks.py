@@ -133,7 +133,7 @@ def test_frozen_parts_take_no_gradient_and_stay_in_evaluation() -> None:
     network, _ = create_network(toy(), classes=6)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     freeze(network, ["conv_stem", "bn1", "blocks.0"])
-    train_unfrozen(network, ["conv_stem", "bn1", "blocks.0"])
+    train_unfrozen(network, toy(frozen=("conv_stem", "bn1", "blocks.0")))
     assert network.training
     network(torch.randn(4, 3, 32, 32) * 5 + 3).sum().backward()
     frozen = ("conv_stem.", "bn1.", "blocks.0.")
@@ -143,8 +143,20 @@ def test_frozen_parts_take_no_gradient_and_stay_in_evaluation() -> None:
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], before[name]) for name in before if name.startswith(frozen))
     assert not torch.equal(after["blocks.1.0.bn1.running_mean"], before["blocks.1.0.bn1.running_mean"])
-    train_unfrozen(network, [])
+    train_unfrozen(network, toy())
     assert network.bn1.training
+
+
+def test_kept_batch_norm_trains_its_weights_and_not_its_statistics() -> None:
+    network, _ = create_network(toy(), classes=6)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    train_unfrozen(network, toy(batch_norm="kept"))
+    assert network.training
+    images = torch.randn(4, 3, 32, 32) * 5 + 3
+    torch.testing.assert_close(network(images)[:1], network(images[:1]))  # no photo sees the others
+    network(images).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 def test_what_cannot_be_frozen_is_a_sentence() -> None:

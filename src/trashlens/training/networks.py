@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from trashlens.errors import RecipeError, first_line
 
@@ -46,6 +47,10 @@ class NetworkConfig:
     frozen: tuple[str, ...] = ()
     """Parts that stay as they are, weights and batch norm's statistics, for instance
     `[conv_stem, bn1, blocks.0]`; steps are faster where they are the first ones."""
+    batch_norm: Literal["batch", "kept"] = "batch"
+    """Normalise by each batch's statistics while training, or by those that the weights came with. Batches of
+    few photos, half of them on drawn grounds, have statistics that no single photo has in use; `kept` also
+    stays nearer to what the weights knew of other photos."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +124,18 @@ def freeze(network: nn.Module, names: Sequence[str]) -> None:
         raise RecipeError("network.frozen leaves nothing to train.")
 
 
-def train_unfrozen(network: nn.Module, frozen: Sequence[str]) -> None:
-    """Set training mode, but for the frozen parts, whose batch norm would follow the batches otherwise."""
+def train_unfrozen(network: nn.Module, config: NetworkConfig) -> None:
+    """Set training mode, but for the frozen parts, whose batch norm would follow the batches otherwise.
+
+    With `batch_norm: kept` the other batch norms keep their statistics too; their weights are trained.
+    """
     network.train()
-    for name in frozen:
+    for name in config.frozen:
         network.get_submodule(name).eval()
+    if config.batch_norm == "kept":
+        for module in network.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
 
 
 def make_probe() -> Pipeline:

@@ -42,7 +42,7 @@ def train_epoch(
     trainer.train.set_epoch(epoch)
     network = accelerator.unwrap_model(trainer.network)
     trainer.network.train()
-    train_unfrozen(network, recipe.network.frozen)
+    train_unfrozen(network, recipe.network)
     trainer.objective.train()
     sums: dict[str, float] = defaultdict(float)
     photos, start = 0, time.perf_counter()
