@@ -167,7 +167,9 @@ def test_mixed_labels_follow_the_mixed_pictures() -> None:
     black, white = torch.zeros(3, 16, 16, dtype=torch.uint8), torch.full(
         (3, 16, 16), 255, dtype=torch.uint8
     )
-    images, labels = BatchAugmentation(augment, plain, classes=2)([(black, 0), (white, 1)])
+    images, labels = BatchAugmentation(
+        augment, plain, classes=2, grounds=Grounds(16, 0, TRAINED_ON, seed=0)
+    )([(black, 0), (white, 1)])
     assert labels.shape == (2, 2)
     assert labels.sum(dim=1).tolist() == pytest.approx([1, 1])
     # Class 1 is white: a picture's brightness is its share of that class.
@@ -195,3 +197,17 @@ def test_objects_are_sought_once_and_then_read(tmp_path: Path, monkeypatch: pyte
 def test_settings_out_of_range_are_refused(setting: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"augment.{setting}"):
         AugmentConfig(**{setting: value})  # type: ignore[arg-type]
+
+
+def test_empty_views_show_a_ground_and_speak_for_no_class() -> None:
+    augment = AugmentConfig(size_px=16, jitter=0.0, empty=0.25)
+    plain = Preprocess(size_px=16, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    grounds = Grounds(16, 4, ("plain",), seed=0)
+    torch.manual_seed(0)
+    black = torch.zeros(3, 16, 16, dtype=torch.uint8)
+    images, labels = BatchAugmentation(augment, plain, classes=4, grounds=grounds)([(black, 1)] * 400)
+    empty = images.sum(dim=(1, 2, 3)) > 0  # a ground is never black
+    assert 75 < empty.sum() < 125
+    assert torch.equal(labels[empty], torch.full((int(empty.sum()), 4), 0.25))
+    assert torch.equal(labels[~empty], torch.tensor([0.0, 1, 0, 0]).expand(int((~empty).sum()), 4))
+    assert len(images[empty].mean(dim=(1, 2, 3)).unique()) > 20  # the four are lit anew each time

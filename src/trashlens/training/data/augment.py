@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -40,6 +41,9 @@ class AugmentConfig:
     """Share of the views in which the object lies on a drawn ground instead of TrashNet's board."""
     min_scale: float = 0.4
     """Smallest size of an object on a drawn ground, relative to the photo."""
+    empty: float = 0.0
+    """Share of the views that show a drawn ground and no object; the answer to learn is that every class is as
+    likely (outlier exposure, Hendrycks et al. 2019), so that no ground speaks for a class."""
     mixup: float = 0.0
     """Blend each batch with itself in another order by a share from Beta(mixup, mixup) (Zhang et al. 2018);
     0 for never, 1 for any share alike. The labels are blended too."""
@@ -55,6 +59,8 @@ class AugmentConfig:
             raise ValueError("augment.light must lie in [0, 1).")
         if not 0 <= self.background <= 1:
             raise ValueError("augment.background must lie in [0, 1].")
+        if not 0 <= self.empty < 1:
+            raise ValueError("augment.empty must lie in [0, 1).")
         if not 0 < self.min_scale <= 1:
             raise ValueError("augment.min_scale must lie in (0, 1].")
         if self.mixup < 0:
@@ -73,7 +79,7 @@ class PhotoAugmentation:
         flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()] if augment.flip else []
         crop = v2.RandomResizedCrop(augment.size_px, scale=(augment.min_area, 1.0), antialias=True)
         self.crop = v2.Compose([crop, *flips])
-        count = GROUNDS if augment.background else 0
+        count = GROUNDS if augment.background or augment.empty else 0
         self.grounds = Grounds(augment.size_px, count, TRAINED_ON, seed=seed)
 
     def __call__(self, photo: Image.Image | Cutout) -> Tensor:
@@ -106,10 +112,16 @@ def change_light(photo: NDArray[np.uint8], rng: np.random.Generator, spread: flo
 
 
 class BatchAugmentation:
-    """Collates uint8 photos, jitters the batch's colours, normalises and mixes: cheap, since once a batch."""
+    """Collates uint8 photos, empties some, jitters the batch's colours, normalises and mixes.
 
-    def __init__(self, augment: AugmentConfig, preprocess: Preprocess, *, classes: int) -> None:
-        """Take the strength from `augment` and mean and std from `preprocess`."""
+    It is cheap, since all but the first is done once a batch.
+    """
+
+    def __init__(
+        self, augment: AugmentConfig, preprocess: Preprocess, *, classes: int, grounds: Grounds
+    ) -> None:
+        """Take the strength from `augment`, mean and std from `preprocess`; empty views show the grounds."""
+        self.classes, self.empty, self.grounds = classes, augment.empty, grounds
         jitter = augment.jitter
         self.transform = v2.Compose(
             [
@@ -123,7 +135,18 @@ class BatchAugmentation:
             self.mix = v2.MixUp(alpha=augment.mixup, num_classes=classes)
 
     def __call__(self, batch: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
-        """Return float32 images [B, 3, H, W] and labels: int64 [B], or float32 [B, classes] where mixed."""
+        """Return float32 images [B, 3, H, W] and labels: int64 [B], or float32 [B, classes] if mixed or empty."""
         photos, classes = zip(*batch, strict=True)
-        images, labels = self.transform(torch.stack(photos)), torch.tensor(classes)
+        images, labels = torch.stack(photos), torch.tensor(classes)
+        if self.empty:
+            labels = F.one_hot(labels, self.classes).float()
+            for index in torch.nonzero(torch.rand(len(photos)) < self.empty).flatten().tolist():
+                images[index] = self._draw_empty()
+                labels[index] = 1 / self.classes
+        images = self.transform(images)
         return self.mix(images, labels) if self.mix else (images, labels)
+
+    def _draw_empty(self) -> Tensor:
+        rng = np.random.default_rng(int(torch.randint(2**62, ()).item()))
+        ground = np.clip(255 * self.grounds.pick(rng), 0, 255).astype(np.uint8)
+        return torch.from_numpy(ground).permute(2, 0, 1)

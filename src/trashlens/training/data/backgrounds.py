@@ -112,7 +112,8 @@ def _patched(height: int, width: int, rng: np.random.Generator) -> Ground:
 
 def _wooden(height: int, width: int, rng: np.random.Generator) -> Ground:
     """Boards with grain along them."""
-    base = np.array([0.55, 0.38, 0.24], np.float32) * rng.uniform(0.5, 1.6)
+    brown = np.array([0.55, 0.38, 0.24], np.float32)
+    base = (brown + rng.uniform(0, 0.8) * (brown.mean() - brown)) * rng.uniform(0.5, 1.9)
     grain = rng.standard_normal((height, max(2, width // 40)), np.float32)
     grain = cv2.GaussianBlur(
         cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC), (0, 0), 0.8
@@ -135,6 +136,32 @@ def _tiled(height: int, width: int, rng: np.random.Generator) -> Ground:
     return ground
 
 
+def _paved(height: int, width: int, rng: np.random.Generator) -> Ground:
+    """Pavement, bricks: stones of slightly different brightness in shifted rows."""
+    ground = _concrete(height, width, rng)
+    tall, joint = int(rng.integers(24, 90)), int(rng.integers(2, 6))
+    wide, seam = round(tall * rng.uniform(1.2, 2.6)), rng.uniform(0.5, 1.15)
+    for row, top in enumerate(range(0, height, tall)):
+        start = -int(row % 2 * wide // 2)
+        for left in range(start, width, wide):
+            stone = (slice(top, top + tall), slice(max(left, 0), left + wide))
+            ground[stone] *= rng.uniform(0.85, 1.15)
+            ground[stone[0], slice(max(left, 0), max(left + joint, 0))] *= seam
+        ground[top : top + joint] *= seam
+    return ground
+
+
+def _veined(height: int, width: int, rng: np.random.Generator) -> Ground:
+    """Marble, stone worktops: thin winding lines of a second colour."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    angle, period = rng.uniform(0, np.pi), rng.uniform(60, 200)
+    bent = _clouds(height, width, rng, fineness=-2)[..., 0] * rng.uniform(1, 2.5)
+    waves = np.sin(2 * np.pi * (np.cos(angle) * x + np.sin(angle) * y) / period + bent)
+    share: Ground = (1 - np.abs(waves))[..., np.newaxis] ** rng.uniform(6, 20)
+    share = share * np.float32(rng.uniform(0.2, 0.9))
+    return _concrete(height, width, rng) * (1 - share) + _colour(rng) * share
+
+
 def _turn(ground: Ground) -> Ground:
     turned = cv2.rotate(ground, cv2.ROTATE_90_CLOCKWISE)
     return np.asarray(cv2.resize(turned, (ground.shape[1], ground.shape[0])), np.float32)
@@ -148,8 +175,10 @@ FAMILIES: dict[str, Callable[[int, int, np.random.Generator], Ground]] = {
     "patched": _patched,
     "wooden": _wooden,
     "tiled": _tiled,
+    "paved": _paved,
+    "veined": _veined,
 }
-TRAINED_ON = ("plain", "concrete", "speckled", "woven", "patched")
+TRAINED_ON = ("plain", "concrete", "speckled", "woven", "patched", "wooden")
 """Families that augmentation draws from."""
-HELD_OUT = ("wooden", "tiled")
+HELD_OUT = ("tiled", "paved", "veined")
 """Families that only measure robustness, so that training cannot learn them by heart."""

@@ -74,8 +74,8 @@ class Loaders:
     """Batches of `(images float32 [B, 3, H, W], labels int64 [B])`."""
 
     train: DataLoader[Any]
-    """Augmented and shuffled; H = W = augment.size_px; the last, smaller batch is dropped; with mixup the labels
-    are float32 [B, classes]."""
+    """Augmented and shuffled; H = W = augment.size_px; the last, smaller batch is dropped; with mixup or
+    empty views the labels are float32 [B, classes]."""
     val: DataLoader[Any]
     """Preprocessed as in serving, in order."""
     probe: DataLoader[Any]
@@ -142,11 +142,14 @@ def make_loaders(
     photos: Sequence[Any] = known.images
     if augment.background:
         photos = read_cutouts(processed.parent / "cutouts", known.paths, known.images)
+    change = PhotoAugmentation(augment, seed=seed)
     train = DataLoader(
-        PhotoSet(photos, known.classes, PhotoAugmentation(augment, seed=seed)),
+        PhotoSet(photos, known.classes, change),
         shuffle=True,
         drop_last=True,
-        collate_fn=BatchAugmentation(augment, preprocess, classes=len(known.labels)),
+        collate_fn=BatchAugmentation(
+            augment, preprocess, classes=len(known.labels), grounds=change.grounds
+        ),
         generator=generator,
         **options,
     )

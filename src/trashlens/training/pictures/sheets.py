@@ -75,7 +75,7 @@ def draw_augmentation(
 ) -> Figure:
     """Return the photo and what training makes of it, `count` times; drawn from `seed`."""
     change = PhotoAugmentation(augment, seed=seed)
-    collate = BatchAugmentation(augment, preprocess, classes=len(LABELS))
+    collate = BatchAugmentation(augment, preprocess, classes=len(LABELS), grounds=change.grounds)
     image = decode_image(photo)
     taken_apart = cut_out(np.array(image)) if augment.background else image
     sheet: list[bytes | Image.Image] = [image]
