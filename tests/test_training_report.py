@@ -13,6 +13,7 @@ from PIL import Image
 from trashlens.__main__ import main
 from trashlens.bundle import Bundle, load_bundles
 from trashlens.errors import DataError
+from trashlens.scoreboard import format_report
 from trashlens.training.data import DataConfig
 from trashlens.training.report import evaluate_bundles, labelled_photos, original_photos
 
@@ -49,6 +50,19 @@ def test_pairs_are_kept_with_the_bundle_they_were_measured_against(
     assert kept["student"].metrics["test"]["paired"]["teacher"]["p"] == 1
     assert set(test["paired"]) == {"teacher", "student"}
     assert "an object" not in (models / "baseline" / "bundle.json").read_text()
+
+
+def test_objects_that_were_trained_on_are_scored_apart(models: Path, processed: Path) -> None:
+    photos = labelled_photos(processed / "test", LABELS)
+    groups = [f"an object of {label}" for _, label in photos]
+    trained = [label not in ("glass", "plastic") for _, label in photos]
+    measured = evaluate_bundles(models, photos, groups=groups, trained=trained)
+    objects = measured["baseline"].metrics["test"]["objects"]  # it swaps glass and plastic
+    assert objects["trained"] == {"photos": 12, "accuracy": 1.0, "accuracy_interval": [1.0, 1.0]}
+    assert objects["new"] == {"photos": 6, "accuracy": 0.0, "accuracy_interval": [0.0, 0.0]}
+    assert "| baseline | 1.000 (1.000 to 1.000) | 12 | 0.000 (0.000 to 0.000) | 6 |" in format_report(
+        measured
+    )
 
 
 def test_without_groups_each_photo_stands_for_itself(models: Path, processed: Path) -> None:
@@ -111,16 +125,21 @@ def test_the_original_test_photos_come_with_their_objects(
     models: Path, trashnet: Path, data: Path
 ) -> None:
     config = DataConfig(source=str(trashnet), folder=data)
-    photos, groups = original_photos(models, config)
-    assert len(photos) == 430
-    assert groups is None  # nothing says which photos show the same object
+    tested = original_photos(models, config)
+    assert len(tested.photos) == 430
+    assert tested.groups is tested.trained is None  # nothing says which photos show the same object
     rows = ["path,class,group,fold,val_of,sha256", f"glass/glass1.jpg,glass,jar,0,,{'0' * 64}"]
     official = (data / "trashnet-official.csv").read_text().splitlines()[1:]
-    tested = [row.split(",")[0] for row in official if row.split(",")[2] == "test"]
-    rows += [f"{path},{path.split('/')[0]},can,0,,{'0' * 64}" for path in tested[:4]]
+    test, train = (
+        [row.split(",")[0] for row in official if row.split(",")[2] == split]
+        for split in ("test", "train")
+    )
+    rows += [f"{path},{path.split('/')[0]},can,0,,{'0' * 64}" for path in [*test[:4], train[0]]]
+    rows += [f"{path},{path.split('/')[0]},bin,0,,{'0' * 64}" for path in test[4:6]]
     (data / "trashnet-grouped.csv").write_text("\n".join(rows) + "\n")
-    _, groups = original_photos(models, config)
-    assert groups == ["can"] * 4 + tested[4:]
+    tested = original_photos(models, config)
+    assert tested.groups == ["can"] * 4 + ["bin"] * 2 + test[6:]
+    assert tested.trained == [True] * 4 + [False] * 426
 
 
 @pytest.mark.parametrize(
@@ -150,7 +169,7 @@ def test_another_fold_is_refused_and_the_own_one_is_read(
         f"path,class,group,fold,val_of,sha256\nglass/glass1.jpg,glass,jar,2,,{'0' * 64}\n"
     )
     own = DataConfig(source=str(trashnet), folder=data, split="grouped", fold=2)
-    photos, groups = original_photos(models, own)
-    assert ([label for _, label in photos], groups) == (["glass"], ["jar"])
+    tested = original_photos(models, own)
+    assert ([label for _, label in tested.photos], tested.groups) == (["glass"], ["jar"])
     with pytest.raises(DataError, match="split grouped, fold 2"):
         original_photos(models, dataclasses.replace(own, fold=1))

@@ -102,9 +102,10 @@ def evaluate_command(argv: Sequence[str]) -> int:
         pictures.mkdir(parents=True, exist_ok=True)  # before minutes of measuring, not after
     photos: Sequence[tuple[bytes | Path, str]]
     groups: Sequence[str] | None = None
+    trained: Sequence[bool] | None = None
     if folder is None:
-        photos, groups = original_photos(models, construct(DataConfig, given))
-        name = "test"
+        tested = original_photos(models, construct(DataConfig, given))
+        photos, groups, trained, name = tested.photos, tested.groups, tested.trained, "test"
     else:
         photos, name = labelled_photos(folder, LABELS), folder.name
     unrelated = unrelated_photos() if folder is None or own is not None else []
@@ -120,6 +121,7 @@ def evaluate_command(argv: Sequence[str]) -> int:
         runs=runs,
         roles=roles,
         groups=groups,
+        trained=trained,
         unrelated=unrelated,
     )
     print(format_report(measured, name=name))

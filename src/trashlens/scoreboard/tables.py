@@ -10,6 +10,7 @@ __all__ = [
     "format_classes",
     "format_confusion",
     "format_latency",
+    "format_objects",
     "format_pairs",
     "format_rejection",
     "format_report",
@@ -138,6 +139,24 @@ def format_rejection(bundles: Mapping[str, Bundle], *, name: str = "test") -> st
     return format_rows(header, rows)
 
 
+def format_objects(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
+    """Return the Markdown table of the accuracy on objects that were trained on and on new ones."""
+    rows = []
+    for role, bundle in bundles.items():
+        parts = (bundle.metrics.get(name) or {}).get("objects") or {}
+        cells = []
+        for part in ("trained", "new"):
+            one = parts.get(part)
+            cells += (
+                [_format_interval(one["accuracy"], one["accuracy_interval"]), str(one["photos"])]
+                if one
+                else ["–", "–"]
+            )
+        rows.append([role, *cells])
+    header = ("role", "objects that were trained on (95 %)", "photos", "new objects (95 %)", "photos")
+    return format_rows(header, rows)
+
+
 def format_confusion(bundle: Bundle, *, name: str = "test") -> str:
     """Return the Markdown table of photos by true class (rows) and predicted class (columns)."""
     counts = (bundle.metrics.get(name) or {}).get("confusion")
@@ -158,6 +177,8 @@ def format_report(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
         format_classes(bundles, name=name),
         "## In pairs, on the same photos",
         format_pairs(bundles, name=name),
+        "## By whether other photos of the same object were trained on",
+        format_objects(bundles, name=name),
         "## Knowing when not to know",
         format_rejection(bundles, name=name),
     ]

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from trashlens.training.tracking.evaluation import record_evaluation
 from trashlens.training.unrelated import rejection_rate
 
 __all__ = [
+    "OriginalPhotos",
     "check_split",
     "collect_answers",
     "compare_photos",
@@ -29,6 +31,18 @@ __all__ = [
     "labelled_photos",
     "original_photos",
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginalPhotos:
+    """The original test photos of a split."""
+
+    photos: list[tuple[bytes, str]]
+    """Each file's content and its class."""
+    groups: list[str] | None
+    """The object on each photo; None where no object is known."""
+    trained: list[bool] | None
+    """Whether that object is on a training photo too; None where no object is known."""
 
 
 def evaluate_bundles(
@@ -40,13 +54,15 @@ def evaluate_bundles(
     runs: Path | None = None,
     roles: Collection[str] = ROLES,
     groups: Sequence[str] | None = None,
+    trained: Sequence[bool] | None = None,
     unrelated: Sequence[tuple[str, Image.Image]] = (),
 ) -> dict[str, Bundle]:
     """Return the bundles with `metrics[name]` and `metrics["latency"]` measured on photos and their classes.
 
     Every photo is one request to all three networks in turn, so their times are interleaved. `metrics[name]` is
     what `score` returns, with `accepted`, what is left where the network is sure, and `paired`: by role, the
-    comparison with each other network. `groups` names the object on each photo, over which intervals are drawn.
+    comparison with each other network. `groups` names the object on each photo, over which intervals are drawn;
+    `trained` says whether it is on a training photo too, by which `metrics[name]["objects"]` parts the score.
     `unrelated` are named photos of no waste; `metrics["unrelated"]` says how many were rejected. With `write`
     the numbers are kept in each bundle.json; with `runs` the bundles and what they answer are recorded in W&B,
     as a run whose files lie there. `roles` are those of which a new version is kept and recorded.
@@ -61,6 +77,7 @@ def evaluate_bundles(
     comparisons = compare_photos(classifiers, photos)
     answers = {role: collect_answers(photos, comparisons, bundle) for role, bundle in bundles.items()}
     members = None if groups is None else np.array(groups)
+    known = None if trained is None else np.array(trained)
     measured = {}
     for role, bundle in bundles.items():
         metrics = {
@@ -68,6 +85,7 @@ def evaluate_bundles(
                 **score(*answers[role], classes=bundle.labels, groups=members),
                 "accepted": accepted(*answers[role], bundle.threshold),
                 "paired": _compare_with_others(bundles, answers, role, groups=members),
+                **_part_by_object(*answers[role], bundle.labels, groups=members, trained=known),
             },
             "latency": _latency(comparisons, role),
         }
@@ -127,10 +145,8 @@ def check_split(models: Path, split: Mapping[str, Any]) -> None:
             )
 
 
-def original_photos(
-    models: Path, config: DataConfig
-) -> tuple[list[tuple[bytes, str]], list[str] | None]:
-    """Return the original test photos with their classes, and the object on each, where that is known.
+def original_photos(models: Path, config: DataConfig) -> OriginalPhotos:
+    """Return the original test photos with their classes, and what is known of the objects on them.
 
     Raises:
         BundleError: a bundle is missing or damaged.
@@ -140,8 +156,14 @@ def original_photos(
     check_split(models, {"split": config.split, "seed": config.seed, "fold": config.fold})
     originals = read_originals(config, "test")
     photos = [(one.data, one.label) for one in originals]
-    known = any(one.group != one.path for one in originals)
-    return photos, [one.group for one in originals] if known else None
+    if all(one.group == one.path for one in originals):
+        return OriginalPhotos(photos=photos, groups=None, trained=None)
+    objects = {one.group for one in read_originals(config, "train")}
+    return OriginalPhotos(
+        photos=photos,
+        groups=[one.group for one in originals],
+        trained=[one.group in objects for one in originals],
+    )
 
 
 def _name_split(record: Mapping[str, Any]) -> str:
@@ -182,6 +204,24 @@ def _compare_with_others(
         for other, bundle in bundles.items()
         if other != role and bundle.labels == bundles[role].labels
     }
+
+
+def _part_by_object(
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    classes: Sequence[str],
+    *,
+    groups: NDArray[np.str_] | None,
+    trained: NDArray[np.bool_] | None,
+) -> dict[str, Any]:
+    """Return `objects`: the scores on objects that were `trained` on and on `new` ones, if there are both."""
+    if groups is None or trained is None or trained.all() or not trained.any():
+        return {}
+    parts = {}
+    for part, members in (("trained", trained), ("new", ~trained)):
+        scored = score(labels[members], probabilities[members], classes=classes, groups=groups[members])
+        parts[part] = {key: scored[key] for key in ("photos", "accuracy", "accuracy_interval")}
+    return {"objects": parts}
 
 
 def _latency(comparisons: list[Comparison], role: str) -> dict[str, Any]:
