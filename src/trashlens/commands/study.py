@@ -14,6 +14,7 @@ def study_command(argv: Sequence[str]) -> int:
     """Train variants with the same seeds or folds, or go on with that, and report what they show."""
     from trashlens.training.study import (
         STUDIES,
+        choose_runs,
         conduct,
         find_standings,
         format_standings,
@@ -39,6 +40,14 @@ def study_command(argv: Sequence[str]) -> int:
         default=Path("data"),
         help="folder of the manifests; records and report are kept below its `studies`",
     )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variant or a run, such as `student` or `student-0`, to leave the others to another process or "
+        "machine; may be given again",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what is done and what is left")
     parser.add_argument("--report", action="store_true", help="report from the records, train nothing")
     parser.add_argument("--measure", action="store_true", help="measure the networks' times anew")
@@ -47,7 +56,8 @@ def study_command(argv: Sequence[str]) -> int:
         raise RecipeError("--dry-run and --report exclude each other.")
     study = parse_study(options.study, options.set)
     if not options.report:
-        runs, records = plan_runs(study, options.runs), options.data / "studies" / study.name
+        runs = choose_runs(plan_runs(study, options.runs), options.only)
+        records = options.data / "studies" / study.name
         if options.dry_run:
             print(format_standings(find_standings(runs, records)))
             return 0

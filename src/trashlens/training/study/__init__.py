@@ -6,7 +6,7 @@ the records alone, statistics, latency, table, sentence, picture and report say 
 
 from trashlens.training.study.config import STUDIES, Study, Variant, parse_study
 from trashlens.training.study.execution import conduct
-from trashlens.training.study.plan import Run, plan_runs
+from trashlens.training.study.plan import Run, choose_runs, plan_runs
 from trashlens.training.study.records import RunRecord, read_records
 from trashlens.training.study.report import report_study
 from trashlens.training.study.standing import find_standings, format_standings
@@ -17,6 +17,7 @@ __all__ = [
     "RunRecord",
     "Study",
     "Variant",
+    "choose_runs",
     "conduct",
     "find_standings",
     "format_standings",

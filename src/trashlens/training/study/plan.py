@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from trashlens.errors import RecipeError
 from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.study.config import Study
 
-__all__ = ["Plan", "Run", "describe_recipe", "plan_runs"]
+__all__ = ["Plan", "Run", "choose_runs", "describe_recipe", "plan_runs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,22 @@ def plan_runs(study: Study, folder: Path) -> list[Run]:
             f"instead of {' and '.join(precisions)}."
         )
     return runs
+
+
+def choose_runs(runs: Sequence[Run], names: Sequence[str]) -> list[Run]:
+    """Return those of the runs that are named, or whose variant is; all of them where there is no name.
+
+    Raises:
+        RecipeError: a name is neither a run's nor a variant's.
+    """
+    known = {run.name for run in runs} | {run.variant for run in runs}
+    for name in names:
+        if name not in known:
+            variants = ", ".join(dict.fromkeys(run.variant for run in runs))
+            raise RecipeError(
+                f"The study has no {name}. Its variants are {variants}; a run is {runs[0].name}."
+            )
+    return [run for run in runs if not names or run.name in names or run.variant in names]
 
 
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
