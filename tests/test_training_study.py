@@ -20,6 +20,7 @@ from trashlens.training.fit import loop
 from trashlens.training.recipe import Recipe
 from trashlens.training.study import (
     STUDIES,
+    choose_runs,
     conduct,
     execution,
     find_standings,
@@ -165,6 +166,17 @@ def test_the_shipped_distillation_study_compares_like_with_like() -> None:
             objective=dataclasses.replace(recipe.objective, distill=None),
         )
         assert like == baseline
+
+
+def test_a_part_of_the_runs_is_chosen_by_variant_or_run() -> None:
+    runs = plan_runs(parse_study("distillation"), Path("runs"))
+    assert choose_runs(runs, []) == runs
+    chosen = [run.name for run in choose_runs(runs, ["dist-3", "baseline"])]
+    assert chosen == ["baseline-0", "baseline-1", "baseline-2", "baseline-3", "dist-3", "baseline-4"]
+    with pytest.raises(
+        RecipeError, match=r"no dist-9\. Its variants are baseline, hinton, .*; a run is baseli"
+    ):
+        choose_runs(runs, ["dist-9"])
 
 
 def test_in_the_shipped_grouped_study_each_fold_has_its_own_teacher_and_photos() -> None:
