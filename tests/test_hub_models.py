@@ -25,7 +25,14 @@ from trashlens.hub.checkout import find_source
 from trashlens.hub.client import connect
 from trashlens.hub.models import publish_models, version_of
 from trashlens.hub.repository import Repository
-from trashlens.scoreboard import format_pairs, format_scores, format_table
+from trashlens.scoreboard import (
+    format_objects,
+    format_pairs,
+    format_rejection,
+    format_robustness,
+    format_scores,
+    format_table,
+)
 
 # huggingface_hub 2.4 hands file contents to its HTTP client in a way that this one calls outdated.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -382,6 +389,9 @@ def test_the_cards_front_matter_says_what_the_bundles_say() -> None:
 def test_the_cards_text_is_made_from_the_bundles() -> None:
     card, bundles = read_card()
     assert format_table(bundles) in card.text
+    assert format_objects(bundles) in card.text
+    assert format_rejection(bundles) in card.text
+    assert format_robustness({REPO: bundles}) in card.text
     data = bundles["teacher"].provenance["data"]
     assert data["manifest_sha256"] in card.text
     assert all(f"`{photo}`" in card.text for photo in data["dropped"])
@@ -399,6 +409,7 @@ def test_a_card_of_unmeasured_bundles_claims_nothing(toy_models: Path) -> None:
     assert card.data.eval_results is None
     assert "images/" not in card.text
     assert "Wilson" not in card.text
+    assert "Knowing when not to know" not in card.text
 
 
 def test_the_card_says_where_the_code_comes_from_if_that_is_known() -> None:

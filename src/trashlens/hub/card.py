@@ -8,7 +8,15 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from trashlens.bundle import Bundle
-from trashlens.scoreboard import find_pair, format_pairs, format_scores, format_table
+from trashlens.scoreboard import (
+    find_pair,
+    format_objects,
+    format_pairs,
+    format_rejection,
+    format_robustness,
+    format_scores,
+    format_table,
+)
 
 __all__ = ["is_measured", "write_card"]
 
@@ -44,6 +52,17 @@ def write_card(
         table=format_table(bundles),
         scores=format_scores(bundles) if tests else None,
         pairs=format_pairs(bundles) if pair else None,
+        objects_table=(
+            format_objects(bundles) if any("objects" in test for test in tests.values()) else None
+        ),
+        rejection=(
+            format_rejection(bundles) if any("accepted" in test for test in tests.values()) else None
+        ),
+        robustness=(
+            format_robustness({repo: bundles})
+            if any("robustness" in bundle.metrics for bundle in bundles.values())
+            else None
+        ),
         photos=next((test["photos"] for test in tests.values()), None),
         cpu=cpus.pop() if len(cpus) == 1 else None,
         objects=any("groups" in test.get("interval", "") for test in tests.values()),
