@@ -88,7 +88,11 @@ def measured_models(tmp_path: Path) -> Path:
         bundle = dataclasses.replace(
             toy_bundle(role, toy_model(COLOURS)),
             temperature=0.5,
-            metrics={"test": score(labels, probabilities, classes=LABELS), "latency": latency},
+            metrics={
+                "test": score(labels, probabilities, classes=LABELS),
+                "latency": latency,
+                "robustness": {"clean": 0.9, "accuracy": {"blur": [0.8, 0.7, 0.6]}, "photos": 60},
+            },
             provenance={
                 "data": {
                     **{"dataset": "toys", "split": "official", "photos": {"train": {"glass": 60}}},
