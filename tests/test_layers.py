@@ -30,7 +30,11 @@ MAY_IMPORT = {
         *("errors", "files", "image", "bundle", "classifier"),
         *(f"training.{n}" for n in ("checkpoint", "evaluate", "tracking")),
     },
-    "training.recipe": {"errors", "image", "training.data", "training.networks", "training.objectives"},
+    "training.shipped": {"errors"},
+    "training.recipe": {
+        *("errors", "image"),
+        *(f"training.{n}" for n in ("data", "networks", "objectives", "shipped")),
+    },
     "training.checkpoint": {"errors", "files", "image", "machine", "training.networks"},
     "training.fit": {
         *("errors", "files", "image", "bundle", "training.fit"),
@@ -51,7 +55,7 @@ MAY_IMPORT = {
     "training.study": {
         *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "networks")),
-        *(f"training.{n}" for n in ("recipe", "study")),
+        *(f"training.{n}" for n in ("recipe", "shipped", "study")),
     },
     "training.robustness": {
         *("errors", "image", "bundle", "classifier", "scoreboard"),
