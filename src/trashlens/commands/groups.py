@@ -58,7 +58,7 @@ def groups_command(argv: Sequence[str]) -> int:
     manifest = DataConfig(folder=data.folder, split="grouped").manifest
     files: dict[str, bytes] = {}
     if remake or probe or pictures:
-        files = {one.path: one.data for split in SPLITS for one in read_originals(data, split)}
+        files = {one.path: one.data for one in read_originals(data, *SPLITS)}
     seen = see_photos(eyes, official, files) if remake or probe else {}
     paths = [photo.path for photo in official]
     figures: dict[str, Figure] = {}

@@ -17,7 +17,7 @@ from trashlens.errors import DataError
 from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.scoreboard import draw_pictures
-from trashlens.training.data import DataConfig, read_originals
+from trashlens.training.data import DataConfig, leak_of, read_groups, read_originals, read_split
 from trashlens.training.evaluate import accepted, compare_paired, score
 from trashlens.training.tracking.evaluation import record_evaluation
 from trashlens.training.unrelated import rejection_rate
@@ -158,11 +158,11 @@ def original_photos(models: Path, config: DataConfig) -> OriginalPhotos:
     photos = [(one.data, one.label) for one in originals]
     if all(one.group == one.path for one in originals):
         return OriginalPhotos(photos=photos, groups=None, trained=None)
-    objects = {one.group for one in read_originals(config, "train")}
+    leak = leak_of(read_split(config), read_groups(config.folder))
     return OriginalPhotos(
         photos=photos,
         groups=[one.group for one in originals],
-        trained=[one.group in objects for one in originals],
+        trained=[one.path in leak.seen for one in originals],
     )
 
 

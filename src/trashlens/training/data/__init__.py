@@ -18,6 +18,7 @@ from trashlens.training.data.prepare import (
     prepare_data,
     read_data_record,
     read_originals,
+    read_split,
 )
 from trashlens.training.data.source import LABELS
 
@@ -43,4 +44,5 @@ __all__ = [
     "read_manifest",
     "read_originals",
     "read_photos",
+    "read_split",
 ]

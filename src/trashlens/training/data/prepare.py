@@ -29,7 +29,7 @@ from trashlens.training.data.manifest import (
 )
 from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
 
-__all__ = ["DataConfig", "Original", "prepare_data", "read_data_record", "read_originals"]
+__all__ = ["DataConfig", "Original", "prepare_data", "read_data_record", "read_originals", "read_split"]
 
 RECORD_FILE = "data.json"
 
@@ -134,21 +134,21 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
     return record
 
 
-def read_originals(config: DataConfig, split: str) -> list[Original]:
-    """Return the source's own files of one split with their classes and groups.
+def read_originals(config: DataConfig, *splits: str) -> list[Original]:
+    """Return the source's own files of the splits with their classes and groups.
 
     Raises:
         DataError: the source or the manifest is missing, damaged or not TrashNet.
     """
     files, _ = read_source(config.source, config.revision)
-    photos, groups = _read_split(config), read_groups(config.folder)
+    photos, groups = read_split(config), read_groups(config.folder)
     missing = [photo.path for photo in photos if photo.path not in files]
     if missing:
         raise DataError(f"{len(missing)} photos of {config.manifest} are not in the source.")
     return [
         Original(photo.path, files[photo.path], photo.label, groups.get(photo.path, photo.path))
         for photo in photos
-        if photo.split == split
+        if photo.split in splits
     ]
 
 
@@ -173,8 +173,12 @@ def _content_hash(hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _read_split(config: DataConfig) -> list[Photo]:
-    """Return every photo with its split, as the manifest says."""
+def read_split(config: DataConfig) -> list[Photo]:
+    """Return every photo with its split, as the manifest says.
+
+    Raises:
+        DataError: the manifest is missing or damaged.
+    """
     if config.split != "grouped":
         return read_manifest(config.manifest)
     return [
@@ -186,7 +190,7 @@ def _read_split(config: DataConfig) -> list[Photo]:
 def _split(config: DataConfig, hashes: Mapping[str, str]) -> list[Photo]:
     """Return every photo with its split: as a committed manifest says, or drawn anew."""
     if config.split != "random":
-        photos = _read_split(config)
+        photos = read_split(config)
         unknown = {photo.path for photo in photos} ^ set(hashes)
         if unknown:
             raise DataError(
