@@ -43,8 +43,9 @@ MAY_IMPORT = {
     },
     "training.export": {
         *("errors", "files", "bundle", "classifier"),
-        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate")),
+        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "graph")),
     },
+    "training.graph": set(),
     "commands": set(),
     "training.pictures": {
         *("image", "classifier", "scoreboard"),
@@ -54,8 +55,8 @@ MAY_IMPORT = {
     "training.unrelated": {"errors", "image", "classifier", "training.unrelated"},
     "training.study": {
         *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard"),
-        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "networks")),
-        *(f"training.{n}" for n in ("recipe", "shipped", "study")),
+        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "graph")),
+        *(f"training.{n}" for n in ("networks", "recipe", "shipped", "study")),
     },
     "training.robustness": {
         *("errors", "image", "bundle", "classifier", "scoreboard"),

@@ -21,7 +21,8 @@ from trashlens.training import export as export_module
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
 from trashlens.training.data import read_photos
 from trashlens.training.evaluate import NEVER
-from trashlens.training.export import ExportConfig, export_bundle, fit_temperature, to_onnx
+from trashlens.training.export import ExportConfig, export_bundle, fit_temperature
+from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
 from trashlens.training.recipe import parse_recipe
 from trashlens.training.report import evaluate_bundles, labelled_photos
@@ -108,6 +109,33 @@ def test_float16_storage_halves_the_file(checkpoint: Path) -> None:
         len(to_onnx(network, size_px=32, weights=weights)) for weights in ("float32", "float16")
     )
     assert half < 0.65 * full
+
+
+def test_int8_is_smaller_still_and_passes_only_where_it_costs_little(
+    checkpoint: Path, processed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ExportConfig(
+        weights="int8", photos=processed / "val", calibration=processed / "train", precision=0.5
+    )
+    monkeypatch.setattr(export_module, "ACCURACY_LOSS", 1.0)  # a network this small may lose much
+    bundle = Bundle.load(export_bundle(checkpoint, tmp_path, config))
+    full = len(to_onnx(read_checkpoint(checkpoint).network, size_px=32))
+    assert bundle.weights == "int8"
+    assert len(bundle.model) < full
+    operations = {node.op_type for node in onnx.load_from_string(bundle.model).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= operations
+    # What is recorded is what the written graph does.
+    images, labels = read_photos(processed / "val", LABELS, bundle.preprocess)
+    answers = np.array([Classifier(bundle).infer(image[None])[0].argmax() for image in images])
+    assert bundle.metrics["val"]["accuracy"] == pytest.approx(np.mean(answers == labels))
+    with torch.inference_mode():
+        exact = read_checkpoint(checkpoint).network(torch.from_numpy(images)).argmax(dim=1).numpy()
+    lost = np.mean(exact == labels) - np.mean(answers == labels)
+    assert bundle.metrics["parity"]["accuracy_loss"] == pytest.approx(lost)
+    monkeypatch.setattr(export_module, "ACCURACY_LOSS", lost - 0.01)
+    with pytest.raises(ExportError, match=r"int8 costs .* points of accuracy on 18 photos"):
+        export_bundle(checkpoint, tmp_path, config)
+    assert Bundle.load(tmp_path / "baseline") == bundle
 
 
 def test_no_path_and_no_trace_of_the_machine_is_in_the_bundle(

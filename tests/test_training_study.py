@@ -225,6 +225,15 @@ def test_a_bad_study_is_one_sentence(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize("option", ["--dry-run", "--only=plain"])
+def test_a_report_is_about_all_runs_and_trains_none(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_study(tmp_path, variants={"plain": {"recipe": "baseline"}}, seeds=[0])
+    assert main(["study", str(path), "--report", option]) == 2
+    assert "--report" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", ": : [\n", ""])
 def test_what_is_no_study_is_one_sentence(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

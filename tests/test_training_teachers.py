@@ -12,9 +12,9 @@ from test_training_fit import recipe_of
 
 from trashlens.errors import RecipeError
 from trashlens.files import hash_file
-from trashlens.training.export import to_onnx
 from trashlens.training.fit import fit
 from trashlens.training.fit.teachers import describe_teacher, read_teacher, teacher_file
+from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network
 
 

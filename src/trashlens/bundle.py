@@ -42,7 +42,7 @@ class Bundle:
     parameters: int
     """Number of weights of the network."""
     weights: str = "float32"
-    """How the weights are stored; arithmetic is float32."""
+    """How the weights are stored; arithmetic is float32, or int8 with int8."""
     temperature: float = 1.0
     """Divides the logits before softmax; fitted on the validation photos (Guo et al. 2017)."""
     threshold: float | None = None

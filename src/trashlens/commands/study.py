@@ -54,6 +54,8 @@ def study_command(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     if options.dry_run and options.report:
         raise RecipeError("--dry-run and --report exclude each other.")
+    if options.only and options.report:
+        raise RecipeError("--report is about all runs; leave out --only with it.")
     study = parse_study(options.study, options.set)
     if not options.report:
         runs = choose_runs(plan_runs(study, options.runs), options.only)

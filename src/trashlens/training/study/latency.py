@@ -16,7 +16,7 @@ from trashlens.errors import DataError
 from trashlens.files import replace_file
 from trashlens.image import Preprocess
 from trashlens.machine import processor_name
-from trashlens.training.export import to_onnx
+from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network
 from trashlens.training.study.records import RunRecord
 
