@@ -1,14 +1,31 @@
 """The commands of W&B's registry: fetch a bundle, put one into production, upload what was recorded offline."""
 
 import sys
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from trashlens.commands.options import add_models
 
 __all__ = ["promote_command", "pull_command", "sync_command"]
+
+WITHOUT_THE_COMMAND = """\
+Bundles are linked to W&B's registry `trashlens` (WANDB_REGISTRY); create it
+once, with the artifact type `bundle`. This command moves the alias and, with
+GITHUB_TOKEN set, starts the workflow Deploy. The same by hand:
+  in W&B:     Artifacts > student-bundle > a version > Aliases > production
+  on GitHub:  Actions > Deploy > Run workflow
+Where W&B may call webhooks, the first click alone does. Once: Automations >
+Create automation > An artifact alias is added > production > a webhook to
+https://api.github.com/repos/OWNER/NAME/dispatches with a GitHub token and
+  {"event_type": "promote",
+   "client_payload": {"bundle": "${artifact_version_string}"}}"""
+
+
+class _Lines(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Leaves the lines of description and epilog as they are written."""
 
 
 def pull_command(argv: Sequence[str]) -> int:
@@ -53,7 +70,12 @@ def promote_command(argv: Sequence[str]) -> int:
     from trashlens.training.tracking.registry import PRODUCTION, promote_bundle
     from trashlens.training.tracking.remote import Reference
 
-    parser = ArgumentParser(prog="trashlens promote", description=promote_command.__doc__)
+    parser = ArgumentParser(
+        prog="trashlens promote",
+        description=promote_command.__doc__,
+        epilog=WITHOUT_THE_COMMAND,
+        formatter_class=_Lines,
+    )
     parser.add_argument(
         "reference", metavar="REFERENCE", help="the bundle: wandb:ENTITY/PROJECT/student-bundle:VERSION"
     )
