@@ -72,6 +72,17 @@ def test_the_bundle_agrees_with_torch_and_says_how_much(
     assert np.abs(Classifier(bundle).infer(images) - expected).max() < export_module.TOLERANCE[weights]
 
 
+def test_the_resolution_may_be_chosen_at_export(
+    checkpoint: Path, processed: Path, tmp_path: Path
+) -> None:
+    folder = export_bundle(checkpoint, tmp_path, ExportConfig(size_px=48, photos=processed / "val"))
+    bundle = Bundle.load(folder)
+    assert bundle.preprocess.size_px == 48
+    assert bundle.provenance["recipe"]["preprocess"]["size_px"] == 32
+    images, _ = read_photos(processed / "val", LABELS, bundle.preprocess)
+    assert Classifier(bundle).infer(images[:1]).shape == (1, 6)
+
+
 def test_the_bundle_knows_when_it_is_sure(checkpoint: Path, processed: Path, tmp_path: Path) -> None:
     config = ExportConfig(photos=processed / "val", precision=0.8, coverage=0.7)
     bundle = Bundle.load(export_bundle(checkpoint, tmp_path, config))
@@ -96,10 +107,10 @@ def test_too_few_photos_for_the_promise_are_told_and_the_network_is_sure_of_none
 
 
 @pytest.mark.parametrize(
-    "values", [{"precision": 1.0}, {"precision": 0}, {"coverage": 0}, {"coverage": 2}]
+    "values", [{"precision": 1.0}, {"precision": 0}, {"coverage": 0}, {"coverage": 2}, {"size_px": 0}]
 )
 def test_a_promise_nobody_can_keep_is_refused(values: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must lie"):
+    with pytest.raises(ValueError, match=r"must (lie|be positive)"):
         ExportConfig(**values)
 
 
