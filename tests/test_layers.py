@@ -51,7 +51,7 @@ MAY_IMPORT = {
         *("image", "classifier", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "pictures")),
     },
-    "training.regroup": {"image", "training.data", "training.networks"},
+    "training.regroup": {"files", "image", "training.data", "training.networks"},
     "training.unrelated": {"errors", "image", "classifier", "training.unrelated"},
     "training.study": {
         *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard"),

@@ -171,8 +171,7 @@ def test_what_its_prose_says_of_the_bundles_holds() -> None:
     assert (
         objects["trained"]["photos"] > 2 * objects["new"]["photos"]
     )  # "most show an object of which ..."
-    assert bundles["student"].temperature < 1  # "below 1 and sharpens"
-    assert bundles["student"].metrics["latency"]["times_teacher_speed"] > 3  # "a fraction of its time"
+    assert all(bundle.temperature < 1 for bundle in bundles.values())  # "below 1 and sharpens"
 
 
 def test_it_is_light_and_knows_no_machine(committed: NotebookNode) -> None:

@@ -142,7 +142,9 @@ def test_int8_is_smaller_still_and_passes_only_where_it_costs_little(
     with torch.inference_mode():
         exact = read_checkpoint(checkpoint).network(torch.from_numpy(images)).argmax(dim=1).numpy()
     lost = np.mean(exact == labels) - np.mean(answers == labels)
-    assert bundle.metrics["parity"]["accuracy_loss"] == pytest.approx(lost)
+    parity = bundle.metrics["parity"]
+    assert parity["accuracy_loss"] == pytest.approx(lost)
+    assert parity["float32"]["max_logit_difference"] < export_module.TOLERANCE["float32"]
     monkeypatch.setattr(export_module, "ACCURACY_LOSS", lost - 0.01)
     with pytest.raises(ExportError, match=r"int8 costs .* points of accuracy on 18 photos"):
         export_bundle(checkpoint, tmp_path, config)
@@ -215,6 +217,20 @@ def test_what_is_missing_is_a_sentence(checkpoint: Path, tmp_path: Path, process
     (damaged / "model.safetensors").write_bytes(b"cut")
     with pytest.raises(TrainingError, match="is damaged"):
         export_bundle(damaged, tmp_path, ExportConfig(photos=processed / "val"))
+
+
+def test_photos_of_another_split_are_refused_and_ones_own_are_not(
+    checkpoint: Path, processed: Path, tmp_path: Path
+) -> None:
+    folded = tmp_path / "folded"
+    shutil.copytree(checkpoint, folded)
+    record = json.loads((folded / "checkpoint.json").read_text())
+    record["data"] = {"split": "grouped", "seed": None, "fold": 2, "manifest": "trashnet-grouped.csv"}
+    (folded / "checkpoint.json").write_text(json.dumps(record))
+    with pytest.raises(ExportError, match=r"another split .* \(trashnet-grouped\.csv\)"):
+        export_bundle(folded, tmp_path / "models", ExportConfig(photos=processed / "val"))
+    shutil.copytree(processed / "val", tmp_path / "own")
+    assert export_bundle(folded, tmp_path / "models", ExportConfig(photos=tmp_path / "own")).is_dir()
 
 
 def test_temperature_finds_the_one_that_made_the_labels() -> None:

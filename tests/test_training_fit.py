@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -378,6 +379,19 @@ def test_the_command_says_what_is_wrong_and_exits_2(
     assert "was prepared otherwise" in said[3]
     assert "was prepared otherwise" in said[4]
     assert "fewer training photos than loader.batch_size=1000" in said[5]
+
+
+def test_photos_prepared_by_an_older_manifest_are_refused(
+    recipe_file: Path, processed: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(processed.parent, folder)
+    recipe = recipe_of(recipe_file, data__folder=folder, output=tmp_path / "late")
+    recipe.data.manifest.write_text("made anew since")
+    with pytest.raises(
+        RecipeError, match=r"prepared by another trashnet-official\.csv than the present one"
+    ):
+        fit(recipe)
 
 
 def test_drawn_grounds_and_mixed_pairs_go_through_training_and_the_objects_are_kept(

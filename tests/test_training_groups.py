@@ -339,8 +339,11 @@ def test_the_command_groups_anew_by_what_networks_see(
     assert groups["glass/glass22.jpg"] == "glass2"
     assert main([*command[:-2], f"--features={features}"]) == 0
     assert looks == [2521, 2521]  # what was seen is kept
-    assert main([*command[:-2], f"--features={features}", "--resnet=other.safetensors"]) == 0
-    assert looks == [2521] * 4  # by other weights
+    weights = tmp_path / "other.safetensors"
+    for content, times in ((b"one", 4), (b"one", 4), (b"another", 6)):  # by other weights, name or content
+        weights.write_bytes(content)
+        assert main([*command[:-2], f"--features={features}", f"--resnet={weights}"]) == 0
+        assert looks == [2521] * times
 
 
 def test_a_probe_tells_seen_objects_from_unseen_ones() -> None:

@@ -75,10 +75,18 @@ def test_mixed_labels_by_hand() -> None:
     first = 0.75 * math.log(4 / 3) + 0.25 * math.log(4)
     plain = Supervised(torch.ones(2), 0.0)(logits, torch.empty(0), shares)["loss"]
     assert plain.item() == pytest.approx((first + math.log(2)) / 2)
-    # Class 1 weighs three: numerator by class, divided by the weight of all labels, 3/4 + 3 (1/4 + 1).
+    # Class 1 weighs three: the first photo weighs 3/4 + 3/4, the second 3.
     weighted = Supervised(torch.tensor([1.0, 3.0]), 0.0)(logits, torch.empty(0), shares)["loss"]
-    numerator = 0.75 * math.log(4 / 3) + 3 * 0.25 * math.log(4) + 3 * math.log(2)
-    assert weighted.item() == pytest.approx(numerator / (0.75 + 3 * 1.25))
+    assert weighted.item() == pytest.approx((1.5 * first + 3 * math.log(2)) / 4.5)
+
+
+def test_a_label_spread_evenly_pulls_to_no_class_however_they_weigh() -> None:
+    logits = torch.zeros(1, 6, requires_grad=True)
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    even = torch.full((1, 6), 1 / 6)
+    Supervised(weights, 0.1)(logits, torch.empty(0), even)["loss"].backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().max() < 1e-7
 
 
 def test_hard_labels_and_the_same_as_shares_give_torchs_number() -> None:
@@ -86,15 +94,15 @@ def test_hard_labels_and_the_same_as_shares_give_torchs_number() -> None:
     logits = torch.randn(16, 6, generator=generator)
     labels = torch.randint(6, (16,), generator=generator)
     weights = torch.rand(6, generator=generator) + 0.1
-    objective = Supervised(weights, 0.1)
+    objective = Supervised(weights, 0.0)
     hard = objective(logits, torch.empty(0), labels)["loss"]
     shares = objective(logits, torch.empty(0), nn.functional.one_hot(labels, 6).float())["loss"]
-    expected = nn.CrossEntropyLoss(weights, label_smoothing=0.1)(logits, labels)
+    expected = nn.CrossEntropyLoss(weights)(logits, labels)
     assert hard.item() == pytest.approx(expected.item())
     assert shares.item() == pytest.approx(expected.item())
     # Only the weights' ratios matter, for mixed labels too.
     mixed = 0.3 * nn.functional.one_hot(labels, 6) + 0.7 * nn.functional.one_hot(labels.roll(1), 6)
-    ten_times = Supervised(10 * weights, 0.1)(logits, torch.empty(0), mixed)["loss"]
+    ten_times = Supervised(10 * weights, 0.0)(logits, torch.empty(0), mixed)["loss"]
     assert ten_times.item() == pytest.approx(objective(logits, torch.empty(0), mixed)["loss"].item())
 
 

@@ -68,8 +68,12 @@ def test_options_override_the_file(tmp_path: Path) -> None:
         ("baseline", ["--objective.distill.teacher=t"], "A student, and only a student, needs"),
         (
             "student",
-            ["--objective.distill.method=matching", "--objective.distill.alpha=1", "--augment.mixup=0"],
-            "matching needs mixed photos",
+            [
+                "--objective.distill.method=matching",
+                "--objective.distill.alpha=1",
+                "--augment.mixup=0.1",
+            ],
+            "matching needs photos mixed by any share",
         ),
         (
             "student",

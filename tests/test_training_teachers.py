@@ -10,7 +10,7 @@ import torch
 from conftest import toy_bundle
 from test_training_fit import recipe_of
 
-from trashlens.errors import RecipeError
+from trashlens.errors import RecipeError, TrainingError
 from trashlens.files import hash_file
 from trashlens.training.fit import fit
 from trashlens.training.fit.teachers import describe_teacher, read_teacher, teacher_file
@@ -48,6 +48,27 @@ def test_a_student_learns_from_a_bundle(teacher: Path, recipe_file: Path) -> Non
     record = json.loads((folder / "checkpoint.json").read_text())
     assert record["inputs"]["teacher"] == hash_file(teacher_file(teacher))
     assert record["history"][0]["train/kd"] > 0
+
+
+def test_a_student_of_a_teacher_that_saw_other_photos_is_refused(
+    teacher: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    bundle = toy_bundle("teacher", (teacher / "model.onnx").read_bytes())
+    made_from = {"recipe": {"role": "teacher"}, "data": {"split": "grouped", "seed": None, "fold": 1}}
+    replace(bundle, provenance=made_from).write(tmp_path / "folded")
+    changes = {"role": "student", "objective__distill__teacher": tmp_path / "folded"}
+    with pytest.raises(RecipeError, match=r"learned from another split \(grouped\)"):
+        fit(recipe_of(recipe_file, **changes, output=tmp_path / "student"))
+
+
+def test_a_teacher_whose_training_goes_on_teaches_nobody(recipe_file: Path, tmp_path: Path) -> None:
+    taught_by = fit(recipe_of(recipe_file, output=tmp_path / "teacher", schedule__epochs=1))
+    assert read_teacher(taught_by).labels
+    record = json.loads((taught_by / "checkpoint.json").read_text())
+    del record["complete"]
+    (taught_by / "checkpoint.json").write_text(json.dumps(record))
+    with pytest.raises(TrainingError, match="not trained to its end"):
+        read_teacher(taught_by)
 
 
 def test_a_bundle_leads_back_to_its_checkpoint_where_that_is_known(

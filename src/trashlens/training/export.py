@@ -1,6 +1,7 @@
 """Checkpoint -> bundle, through a gate: ONNX Runtime must agree with torch on real photos."""
 
 import dataclasses
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from trashlens.classifier import Classifier
 from trashlens.errors import ExportError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
-from trashlens.training.data import read_photos
+from trashlens.training.data import read_photos, splits_differ
 from trashlens.training.evaluate import NEVER, accepted, choose_threshold, score
 from trashlens.training.graph import quantise, to_onnx
 
@@ -69,9 +70,11 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     Raises:
         TrainingError: there is no whole checkpoint.
         DataError: there are no prepared photos.
-        ExportError: torch and ONNX Runtime disagree, or int8 costs too much; an earlier bundle stays in place.
+        ExportError: torch and ONNX Runtime disagree, int8 costs too much, or the photos are of another split
+            than the checkpoint's; an earlier bundle stays in place.
     """
     checkpoint = read_checkpoint(folder)
+    _check_split(checkpoint, config.photos)
     recipe = checkpoint.record["recipe"]
     preprocess = checkpoint.preprocess
     if config.size_px is not None:
@@ -90,7 +93,8 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     logits, difference = _check_parity(checkpoint.network, bundle, images)
     parity = {"max_logit_difference": difference, "photos": len(images), "batches": BATCHES}
     if config.weights == "int8":
-        bundle, logits, parity["accuracy_loss"] = _quantise(bundle, config, images, labels, logits)
+        bundle, logits, loss = _quantise(bundle, config, images, labels, logits)
+        parity = {"float32": parity, "accuracy_loss": loss, "photos": len(images), "batches": (1,)}
     temperature = fit_temperature(logits, labels)
     logger.info(
         "Largest logit difference %.1e on %d photos; T %.3f.", difference, len(images), temperature
@@ -124,6 +128,20 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
     return float(np.exp(found.x))
+
+
+def _check_split(checkpoint: Checkpoint, photos: Path) -> None:
+    """Refuse prepared photos of another split: the network would be calibrated on what it learned from."""
+    try:
+        record = json.loads((photos.parent / "data.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # photos of one's own
+    learned = checkpoint.record["data"]
+    if splits_differ(learned, record):
+        raise ExportError(
+            f"{photos} is of another split than the one the checkpoint learned from ({learned['manifest']}): "
+            "some of these photos it was trained on. Give its own with --photos."
+        )
 
 
 def _choose_threshold(
@@ -183,9 +201,10 @@ def _quantise(
     exact: NDArray[np.float32],
 ) -> tuple[Bundle, NDArray[np.float32], float]:
     """Return the bundle in int8, its logits [N, classes], and the accuracy that it lost on the photos."""
-    seen, _ = read_photos(config.calibration, bundle.labels, bundle.preprocess)
-    chosen = np.random.default_rng(0).permutation(len(seen))[:CALIBRATION_PHOTOS]
-    quantised = dataclasses.replace(bundle, model=quantise(bundle.model, seen[chosen]), weights="int8")
+    seen, _ = read_photos(
+        config.calibration, bundle.labels, bundle.preprocess, sample=CALIBRATION_PHOTOS
+    )
+    quantised = dataclasses.replace(bundle, model=quantise(bundle.model, seen), weights="int8")
     classifier = Classifier(quantised)
     logits = np.concatenate([classifier.infer(image[None]) for image in images])
     loss = float(np.mean(exact.argmax(axis=1) == labels) - np.mean(logits.argmax(axis=1) == labels))

@@ -85,9 +85,9 @@ class Recipe:
         if (self.role == "student") != (self.objective.distill is not None):
             raise ValueError("A student, and only a student, needs objective.distill.teacher.")
         distill = self.objective.distill
-        if distill is not None and distill.method == "matching" and self.augment.mixup == 0:
+        if distill is not None and distill.method == "matching" and self.augment.mixup < 1:
             raise ValueError(
-                "objective.distill.method matching needs mixed photos: augment.mixup above 0."
+                "objective.distill.method matching needs photos mixed by any share alike: augment.mixup 1."
             )
 
     def to_json(self) -> dict[str, Any]:

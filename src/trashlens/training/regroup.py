@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from trashlens.files import hash_file
 from trashlens.image import Preprocess
 from trashlens.training.data import FOLDS, GroupedPhoto, Photo, leak_of
 from trashlens.training.data.groups import count_colours, describe_photos, embed_photos
@@ -124,7 +125,10 @@ def _made_of(config: EyesConfig, photos: Sequence[Photo], files: Mapping[str, by
     content = hashlib.sha256()
     for photo in photos:
         content.update(f"{photo.path},{hashlib.sha256(files[photo.path]).hexdigest()}\n".encode())
-    weights = {name: Path(network.weights).name for name, network in config.networks.items()}
+    weights = {
+        name: network.weights if network.weights == "hub" else hash_file(Path(network.weights))
+        for name, network in config.networks.items()
+    }
     return {"photos": content.hexdigest(), **weights}
 
 

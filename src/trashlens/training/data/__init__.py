@@ -19,6 +19,7 @@ from trashlens.training.data.prepare import (
     read_data_record,
     read_originals,
     read_split,
+    splits_differ,
 )
 from trashlens.training.data.source import LABELS
 
@@ -45,4 +46,5 @@ __all__ = [
     "read_originals",
     "read_photos",
     "read_split",
+    "splits_differ",
 ]

@@ -77,7 +77,7 @@ def _concrete(height: int, width: int, rng: np.random.Generator) -> Ground:
 
 
 def _speckled(height: int, width: int, rng: np.random.Generator) -> Ground:
-    """Terrazzo, gravel, carpet: spots of a second colour."""
+    """Gravel, carpet: spots of a second colour."""
     spots = cv2.GaussianBlur(
         rng.standard_normal((height, width), np.float32), (0, 0), rng.uniform(0.6, 3.0)
     )
@@ -162,6 +162,20 @@ def _veined(height: int, width: int, rng: np.random.Generator) -> Ground:
     return _concrete(height, width, rng) * (1 - share) + _colour(rng) * share
 
 
+def _terrazzo(height: int, width: int, rng: np.random.Generator) -> Ground:
+    """Terrazzo, gravel, vinyl with chips: cells of a few colours, cut by straight edges (Voronoi)."""
+    seeds = np.full((height, width), 255, np.uint8)
+    count = int(rng.integers(150, 1500))
+    seeds[rng.integers(height, size=count), rng.integers(width, size=count)] = 0
+    _, cells = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    base = _colour(rng)
+    chips = [base * (1 + rng.normal(0, 0.3) + rng.normal(0, 0.05, 3)) for _ in range(3)]
+    palette = np.stack([base, *chips]).astype(np.float32)
+    shares = np.array([2.0, 1.0, 1.0, 1.0]) / 5
+    ground: Ground = palette[rng.choice(4, size=cells.max() + 1, p=shares)][cells]
+    return np.asarray(cv2.GaussianBlur(ground, (0, 0), rng.uniform(0.4, 1.2)), np.float32)
+
+
 def _turn(ground: Ground) -> Ground:
     turned = cv2.rotate(ground, cv2.ROTATE_90_CLOCKWISE)
     return np.asarray(cv2.resize(turned, (ground.shape[1], ground.shape[0])), np.float32)
@@ -177,8 +191,10 @@ FAMILIES: dict[str, Callable[[int, int, np.random.Generator], Ground]] = {
     "tiled": _tiled,
     "paved": _paved,
     "veined": _veined,
+    "terrazzo": _terrazzo,
 }
 TRAINED_ON = ("plain", "concrete", "speckled", "woven", "patched", "wooden")
 """Families that augmentation draws from."""
-HELD_OUT = ("tiled", "paved", "veined")
-"""Families that only measure robustness, so that training cannot learn them by heart."""
+HELD_OUT = ("tiled", "paved", "veined", "terrazzo")
+"""Families that only measure robustness, so that training cannot learn their patterns by heart; the last shares no
+texture with those that are trained on either."""

@@ -29,7 +29,15 @@ from trashlens.training.data.manifest import (
 )
 from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
 
-__all__ = ["DataConfig", "Original", "prepare_data", "read_data_record", "read_originals", "read_split"]
+__all__ = [
+    "DataConfig",
+    "Original",
+    "prepare_data",
+    "read_data_record",
+    "read_originals",
+    "read_split",
+    "splits_differ",
+]
 
 RECORD_FILE = "data.json"
 
@@ -165,6 +173,15 @@ def read_data_record(config: DataConfig) -> dict[str, Any]:
             f"{config.processed} holds no prepared photos. Run `trashlens data` first."
         ) from error
     return record
+
+
+def splits_differ(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Return whether two records of prepared photos are known to part them differently.
+
+    Then training photos of one may be test photos of the other. What a record does not say differs in nothing.
+    """
+    keys = ("split", "seed", "fold")
+    return any(key in first and key in second and first[key] != second[key] for key in keys)
 
 
 def _content_hash(hashes: Mapping[str, str]) -> str:

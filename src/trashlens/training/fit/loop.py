@@ -12,12 +12,14 @@ from accelerate.utils import set_seed
 from tqdm import tqdm
 
 from trashlens.errors import RecipeError
+from trashlens.files import hash_file
 from trashlens.training.checkpoint import describe_environment, write_checkpoint
 from trashlens.training.data import prepare_data, read_data_record
 from trashlens.training.fit.answers import name_views
 from trashlens.training.fit.conclusion import conclude, data_of
 from trashlens.training.fit.epoch import train_epoch, validate
 from trashlens.training.fit.state import Progress, find_state, read_progress, remove_states, save_state
+from trashlens.training.fit.teachers import check_teacher
 from trashlens.training.fit.trainer import Trainer, make_accelerator, make_trainer
 from trashlens.training.recipe import Recipe
 from trashlens.training.tracking import Tracker, track
@@ -46,6 +48,8 @@ def fit(recipe: Recipe, *, group: str | None = None) -> Path:
         return recipe.output
     with accelerator.main_process_first():
         data = _ensure_data(recipe, write=accelerator.is_main_process)
+    if recipe.objective.distill is not None:
+        check_teacher(recipe.objective.distill.teacher, data)
     set_seed(recipe.seed)
     trainer, report = make_trainer(
         recipe,
@@ -119,6 +123,12 @@ def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
             f"{recipe.data.processed} was prepared otherwise (split {data['split']}, seed {data['seed']}, "
             f"fold {data.get('fold')}, {data['short_side_px']} px). "
             "Run `trashlens data` with the recipe's settings first."
+        )
+    # A random split's manifest is made with the photos; the others are given, and may have been made anew.
+    if recipe.data.manifest.is_file() and data["manifest_sha256"] != hash_file(recipe.data.manifest):
+        raise RecipeError(
+            f"{recipe.data.processed} was prepared by another {recipe.data.manifest.name} than the present one. "
+            "Run `trashlens data` with the recipe's settings again."
         )
     return data
 

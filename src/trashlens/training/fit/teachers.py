@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from trashlens.bundle import JSON_FILE, MODEL_FILE, Bundle
+from trashlens.errors import RecipeError, TrainingError
 from trashlens.image import Preprocess
 from trashlens.training.checkpoint import WEIGHTS_FILE, read_checkpoint, read_record
+from trashlens.training.data import splits_differ
 
-__all__ = ["Teacher", "describe_teacher", "read_teacher", "teacher_file"]
+__all__ = ["Teacher", "check_teacher", "describe_teacher", "read_teacher", "teacher_file"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +45,29 @@ def describe_teacher(folder: Path) -> tuple[Mapping[str, Any], str | None] | Non
     return None if record is None else (record, None)
 
 
+def check_teacher(folder: Path, data: Mapping[str, Any]) -> None:
+    """Refuse a teacher that learned from another split: its student would know photos that it is tested on.
+
+    `data` is the record of the student's photos. A teacher of unknown training passes.
+
+    Raises:
+        RecipeError: the teacher's photos were parted differently.
+        BundleError: the teacher's bundle is damaged.
+    """
+    known = describe_teacher(folder)
+    learned = (known[0].get("data") if known else None) or {}
+    if splits_differ(learned, data):
+        raise RecipeError(
+            f"The teacher {folder} learned from another split ({learned['split']}) than the student's "
+            f"({data['split']}): it has seen some of the student's test photos. Train one on the same split."
+        )
+
+
 def read_teacher(folder: Path) -> Teacher:
     """Return the teacher in a checkpoint's or a bundle's folder.
 
     Raises:
-        TrainingError: there is no whole checkpoint.
+        TrainingError: there is no whole checkpoint, or its training has not come to its end.
         BundleError: the bundle is damaged.
     """
     if _is_bundle(folder):
@@ -56,6 +76,10 @@ def read_teacher(folder: Path) -> Teacher:
             network=_GraphNetwork(bundle.model), labels=bundle.labels, preprocess=bundle.preprocess
         )
     checkpoint = read_checkpoint(folder)
+    if not checkpoint.record.get("complete"):
+        raise TrainingError(
+            f"The teacher {folder} is not trained to its end. Start its training again, which continues it."
+        )
     return Teacher(
         network=checkpoint.network.to(memory_format=torch.channels_last),
         labels=checkpoint.labels,

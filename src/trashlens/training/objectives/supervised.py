@@ -14,9 +14,10 @@ def class_weights(counts: Tensor, power: float) -> Tensor:
 class Supervised(nn.Module):
     """Cross entropy against the labels, weighted by class, with label smoothing (Szegedy et al. 2016).
 
-    Labels may be mixed (mixup, Zhang et al. 2018). The loss is divided by the weight that the labels have in
-    the batch, so hard labels and the same labels as shares give the same number, which is also
-    `torch.nn.CrossEntropyLoss`'s for hard ones. (For shares, torch divides by the number of photos.)
+    Labels may be mixed (mixup, Zhang et al. 2018). It is the weighted mean over the photos, each of which weighs
+    what its labels do: the number of `torch.nn.CrossEntropyLoss` for hard labels without smoothing. Otherwise
+    torch weighs the classes inside a photo's sum instead, which moves the best answer to a label spread over all
+    classes towards the rare ones.
     """
 
     weights: Tensor
@@ -33,11 +34,8 @@ class Supervised(nn.Module):
         The images are not needed here.
         """
         shares = labels if labels.is_floating_point() else F.one_hot(labels, len(self.weights)).float()
-        total = F.cross_entropy(
-            logits.float(),
-            shares,
-            self.weights,
-            reduction="sum",
-            label_smoothing=self.label_smoothing,
+        weights = shares @ self.weights
+        losses = F.cross_entropy(
+            logits.float(), shares, reduction="none", label_smoothing=self.label_smoothing
         )
-        return {"loss": total / (shares @ self.weights).sum()}
+        return {"loss": (weights * losses).sum() / weights.sum()}
