@@ -34,18 +34,24 @@ logger = logging.getLogger(__name__)
 def conduct(study: Study, runs: Sequence[Run], records: Path) -> None:
     """Train every run that has no record, in order, and write its record to the folder `records`.
 
-    A run whose loss is not finite does not keep the others from being trained.
+    A run whose loss is not finite does not keep the others from being trained, but its students are left out.
 
     Raises:
         RecipeError: a run cannot work, or its record or folder belongs to another recipe.
         DataError: the photos cannot be prepared, or a record is damaged.
-        TrainingError: some runs stopped; the others are done.
+        TrainingError: some runs stopped, or their teachers did; the others are done.
     """
-    standings, failed = find_standings(runs, records), []
+    standings = find_standings(runs, records)
+    failed: dict[Path, str] = {}
     for index, standing in enumerate(standings):
         if standing.state == "done":
             continue
         run, start = standing.run, time.perf_counter()
+        distill = run.recipe.objective.distill
+        if distill is not None and distill.teacher in failed:
+            logger.error("%s is left out: its teacher stopped.", run.name)
+            failed[run.recipe.output] = f"{run.name} (its teacher stopped)"
+            continue
         left_s = estimate_left_s(find_standings(runs, records))
         left = f", about {format_duration(left_s)} left" if left_s is not None else ""
         logger.info("Run %d of %d: %s%s.", index + 1, len(runs), run.name, left)
@@ -53,12 +59,13 @@ def conduct(study: Study, runs: Sequence[Run], records: Path) -> None:
             fit(run.recipe, group=study.name)
         except TrainingError as error:
             logger.error("%s stopped: %s", run.name, error)
-            failed.append(run.name)
+            failed[run.recipe.output] = run.name
             continue
         wall_s = time.perf_counter() - start if standing.state == "to do" else None
         write_record(records / f"{run.name}.json", make_record(study, run, wall_s))
     if failed:
-        raise TrainingError(f"Of {len(runs)} runs {len(failed)} stopped: {', '.join(failed)}.")
+        named = ", ".join(failed.values())
+        raise TrainingError(f"Of {len(runs)} runs {len(failed)} stopped: {named}.")
 
 
 def make_record(study: Study, run: Run, wall_s: float | None) -> RunRecord:
@@ -77,7 +84,7 @@ def make_record(study: Study, run: Run, wall_s: float | None) -> RunRecord:
             "then run the study again."
         ) from error
     assert checkpoint is not None  # fit returned its folder
-    labels, data = checkpoint["labels"], checkpoint["data"]
+    labels, data, environment = checkpoint["labels"], checkpoint["data"], checkpoint["environment"]
     temperature, ece_scaled = _scale(predictions)
     return RunRecord(
         study=study.name,
@@ -97,11 +104,22 @@ def make_record(study: Study, run: Run, wall_s: float | None) -> RunRecord:
             },
         },
         wall_s=wall_s,
-        machine=checkpoint["environment"]["device"],
-        commit=checkpoint["environment"]["commit"],
+        machine=environment["device"],
+        commit=environment["commit"],
         teacher_sha256=checkpoint["inputs"].get("teacher"),
         checkpoint_sha256=hash_file(folder / WEIGHTS_FILE),
+        precision=environment.get("precision"),
+        processes=environment.get("processes"),
+        weights=_describe_weights(checkpoint),
     )
+
+
+def _describe_weights(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the source of the starting weights and, of a file, its SHA-256; None where nothing is known."""
+    report, digest = checkpoint.get("weights"), checkpoint["inputs"].get("weights")
+    if not report:
+        return None
+    return {"source": report["source"], **({"sha256": digest} if digest else {})}
 
 
 def _score(split: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from trashlens.scoreboard import COLOURS, INK, LINE, SOFT, style_axes
 from trashlens.training.study.config import Study
 from trashlens.training.study.latency import Latencies
 from trashlens.training.study.records import RunRecord
-from trashlens.training.study.statistics import Gain, spread_of
+from trashlens.training.study.statistics import Gain, overlap_of, spread_of
 from trashlens.training.study.table import format_p
 
 __all__ = ["draw_study"]
@@ -74,7 +74,8 @@ def _draw_accuracy(
     axes.set_xscale("log")
     for variant, time_ms in _place_columns(axes, grouped, latencies).items():
         colour = colours[variant]
-        spread = spread_of([record.test["accuracy"] for record in grouped[variant]])
+        accuracies = [record.test["accuracy"] for record in grouped[variant]]
+        spread = spread_of(accuracies, overlap=overlap_of(study, grouped[variant]))
         aside_ms = time_ms * 10 ** (DODGE / 3)
         axes.scatter([aside_ms] * len(spread.values), spread.values, color=colour, **DOT)
         if spread.low is not None and spread.high is not None:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,8 @@ __all__ = ["Answer", "RunRecord", "read_record", "read_records", "recipe_differe
 FORMAT = 1
 SUM_TOLERANCE = 0.01
 """How far the rounded probabilities of a photo may be from 1 together."""
+MAPPINGS = frozenset({"network.arguments", "network.rename"})
+"""The settings whose value is a mapping, which is no section of the recipe."""
 
 
 class Answer(NamedTuple):
@@ -67,6 +69,12 @@ class RunRecord:
     """SHA-256 of the teacher's weights."""
     checkpoint_sha256: str
     """SHA-256 of the run's own weights."""
+    precision: str | None = None
+    """Arithmetic that it was trained with: `no`, `bf16` or `fp16`; None in older records."""
+    processes: int | None = None
+    """How many trained together; None in older records."""
+    weights: dict[str, Any] | None = None
+    """What it started from: `source` and, of a file, `sha256`; None in older records."""
 
     @property
     def recipe_sha256(self) -> str:
@@ -144,11 +152,11 @@ def read_records(folder: Path) -> list[RunRecord]:
     """Read all records in a study's folder; runs of one variant, and of one seed or fold, must be comparable.
 
     Raises:
-        DataError: one is damaged, or they were made by different recipes or on different photos.
+        DataError: one is damaged, or they were made by different recipes, with different precision, on different
+            photos, or by different teachers.
     """
     records = [read_record(path) for path in sorted(folder.glob("*-[0-9]*.json"))]
     first: dict[str, RunRecord] = {}
-    tested: dict[int | None, RunRecord] = {}
     for record in records:
         like = first.setdefault(record.variant, record)
         differing = recipe_differences(like.recipe, record.recipe)
@@ -157,12 +165,13 @@ def read_records(folder: Path) -> list[RunRecord]:
                 f"The runs of {record.variant} in {folder} were not made by one recipe: "
                 f"{'; '.join(differing)}. Remove those that are out of date."
             )
-        other = tested.setdefault(record.fold, record)
-        if _tested_on(other) != _tested_on(record):
-            raise DataError(
-                f"{other.variant}-{other.number(_unit(other))} and {record.variant}-"
-                f"{record.number(_unit(record))} in {folder} were tested on different photos."
-            )
+    for said, values in (
+        ("have different split manifests", [(r, None, r.data.get("manifest_sha256")) for r in records]),
+        ("were tested on different photos", [(r, r.fold, _tested_on(r)) for r in records]),
+        ("were trained with different precision", [(r, None, r.precision) for r in records]),
+        ("had different teachers", _list_teachers(records)),
+    ):
+        _demand_one(folder, values, said)
     return records
 
 
@@ -179,8 +188,31 @@ def recipe_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> l
     ]
 
 
-def _unit(record: RunRecord) -> str:
-    return "seed" if record.fold is None else "fold"
+def _demand_one(folder: Path, values: Iterable[tuple[RunRecord, int | None, object]], said: str) -> None:
+    """Raise DataError where records with one key differ in their value; None stands for one not known."""
+    first: dict[int | None, tuple[RunRecord, object]] = {}
+    for record, key, value in values:
+        if value is None:
+            continue
+        other, known = first.setdefault(key, (record, value))
+        if known != value:
+            raise DataError(
+                f"{_name(other)} and {_name(record)} in {folder} {said}. Remove those that are out of date."
+            )
+
+
+def _list_teachers(records: Sequence[RunRecord]) -> list[tuple[RunRecord, int | None, object]]:
+    """Return the students' teachers: one for a fold, and one for all seeds unless a variant teaches each."""
+    several = any(record.recipe["role"] == "teacher" for record in records)
+    return [
+        (record, record.seed if record.fold is None and several else record.fold, record.teacher_sha256)
+        for record in records
+        if record.recipe["role"] == "student"
+    ]
+
+
+def _name(record: RunRecord) -> str:
+    return f"{record.variant}-{record.seed if record.fold is None else record.fold}"
 
 
 def _tested_on(record: RunRecord) -> tuple[str, list[tuple[str, int]]]:
@@ -192,7 +224,7 @@ def _flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the settings by dotted name."""
     flat: dict[str, Any] = {}
     for name, value in recipe.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and f"{prefix}{name}" not in MAPPINGS:
             flat |= _flatten(value, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = value

@@ -12,7 +12,7 @@ from trashlens.training.study.picture import draw_study
 from trashlens.training.study.records import RunRecord, read_records, recipe_differences
 from trashlens.training.study.sentence import conclude_study
 from trashlens.training.study.standing import format_duration
-from trashlens.training.study.statistics import Gain, compare_to_baseline, group_records
+from trashlens.training.study.statistics import TINY, Gain, compare_to_baseline, group_records
 from trashlens.training.study.table import format_p, format_table
 
 __all__ = ["PICTURE_FILE", "REPORT_FILE", "report_study"]
@@ -72,17 +72,25 @@ def _format_notes(
 def _explain_tests(study: Study, gains: Sequence[Gain]) -> str:
     """Return what the intervals and p values mean, and what they cannot show."""
     pairs = max((len(gain.differences) for gain in gains), default=0)
+    weighed = [gain.evidence for gain in gains if gain.evidence is not None]
     variance = (
-        ", with the variance that overlapping training photos ask for (Nadeau and Bengio 2003)"
+        ", with the variance that overlapping training photos ask for (Nadeau and Bengio 2003), as in the picture"
         if study.folds
         else ""
     )
     floor = f", which {pairs} pairs cannot bring below {format_p(2 / 2**pairs)}" if pairs > 1 else ""
+    flips = (
+        "*p, signs* is left out: folds share training photos, and the sign flip test asks for independent pairs"
+        if study.folds
+        else f"*p, signs* is the exact sign flip test{floor}"
+    )
+    if any(known.high - known.low < TINY for known in weighed):
+        flips += "; where all pairs differ alike, t has no deviation to divide by, and p is that of sign flips"
     return (
         f"Gains are paired by {study.unit}; interval and p are of the paired t test{variance}: what other "
         f"{study.unit}s would give. *Over objects* is a bootstrap over the objects on the test photos: what other "
-        f"photos would give. *p, signs* is the exact sign flip test{floor}; *p, Holm* is p after Holm's "
-        f"correction for {len(gains)} comparison{'' if len(gains) == 1 else 's'}."
+        f"photos would give. {flips}; *p, Holm* is p after Holm's "
+        f"correction for {len(weighed)} comparison{'' if len(weighed) == 1 else 's'}."
     )
 
 
@@ -101,7 +109,20 @@ def _list_deviations(study: Study, grouped: Mapping[str, Sequence[RunRecord]]) -
                 f"Besides the teacher's signal, `{variant}` and `{study.baseline}` differ in "
                 f"{'; '.join(differing)}."
             )
-    return notes
+    return [*notes, *_compare_origins(study, grouped)]
+
+
+def _compare_origins(study: Study, grouped: Mapping[str, Sequence[RunRecord]]) -> list[str]:
+    """Return which of the variants compared were made on other machines, or by other code, than the baseline."""
+    baseline = grouped.get(study.baseline, ())
+    compared = {v: found for v, found in grouped.items() if found[0].recipe["role"] != "teacher"}
+    said = []
+    for what, key in (("on other machines", "machine"), ("by other commits of the code", "commit")):
+        usual = {getattr(record, key) for record in baseline}
+        others = [v for v, found in compared.items() if {getattr(r, key) for r in found} != usual]
+        if baseline and others:
+            said.append(f"{what} {', '.join(f'`{variant}`' for variant in others)}")
+    return [f"Trained otherwise than `{study.baseline}`: {'; '.join(said)}."] if said else []
 
 
 def _describe_runs(study: Study, grouped: Mapping[str, Sequence[RunRecord]]) -> str:

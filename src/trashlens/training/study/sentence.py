@@ -26,21 +26,24 @@ def conclude_study(
 def _conclude(study: Study, gains: Sequence[Gain]) -> str:
     if not gains:
         return f"there is nothing to compare with `{study.baseline}`."
-    found = [gain for gain in gains if gain.evidence and gain.evidence.p_holm < LEVEL]
+    weighed = [gain for gain in gains if gain.evidence]
+    found = [gain for gain in weighed if gain.evidence and gain.evidence.p_holm < LEVEL]
     if found:
-        return _name_differences(study, found, compared=len(gains))
-    largest = max(gains, key=lambda gain: abs(gain.mean))
+        return _name_differences(study, found, compared=len(weighed))
+    largest = max(weighed or gains, key=lambda gain: abs(gain.mean))
     points = f"{format_points(largest.mean)} points of test accuracy"
     if largest.evidence is None:
         return (
             f"no verdict, since one {study.unit} says nothing about chance; `{largest.variant}` and "
             f"`{study.baseline}` differ by {points}."
         )
-    if len(gains) == 1:
+    if len(weighed) == 1:
         whose = f"`{largest.variant}` does not differ from `{study.baseline}` beyond chance, by"
     else:
         whose = f"no variant differs from `{study.baseline}` beyond chance, `{largest.variant}` most, by"
-    return f"a tie: {whose} {points} ({_cite(study, largest, largest.evidence, len(gains))})."
+    single = ", ".join(f"`{gain.variant}`" for gain in gains if not gain.evidence)
+    beside = f"; one {study.unit} says nothing about {single}" if single else ""
+    return f"a tie: {whose} {points} ({_cite(study, largest, largest.evidence, len(weighed))}){beside}."
 
 
 def _name_differences(study: Study, found: Sequence[Gain], *, compared: int) -> str:

@@ -1,6 +1,7 @@
 """What the runs of a study say: means with their spread, and gains over the baseline, paired."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,10 +13,19 @@ from trashlens.training.evaluate.intervals import percentile_interval, resample_
 from trashlens.training.study.config import Study
 from trashlens.training.study.records import RunRecord
 
-__all__ = ["Evidence", "Gain", "Spread", "compare_to_baseline", "group_records", "holm", "spread_of"]
+__all__ = [
+    "Evidence",
+    "Gain",
+    "Spread",
+    "compare_to_baseline",
+    "group_records",
+    "holm",
+    "overlap_of",
+    "spread_of",
+]
 
 TINY = 1e-12
-"""Stands for the error where all pairs differ by the same: by something, or, but for rounding, by nothing."""
+"""Accuracies that differ by less differ by rounding; one photo is far more."""
 SIGN_FLIPS_MAX = 2**16
 """Above so many sign flips they are drawn instead of counted out."""
 
@@ -45,10 +55,11 @@ class Evidence:
     high: float
     """Upper end."""
     p: float
-    """Two-sided, of the paired t test."""
-    p_flips: float
+    """Two-sided, of the paired t test; of the sign flip test where all pairs differ alike, which leaves t no
+    deviation to divide by."""
+    p_flips: float | None
     """Two-sided, of the exact sign flip test (Fisher 1935): the share of the 2^n ways to swap the members of
-    pairs that differ as much. Not less than 2 / 2^n."""
+    pairs that differ as much. Not less than 2 / 2^n. None over folds, whose pairs are not independent."""
     p_holm: float
     """`p` after Holm's correction (1979) over all variants of the study that are compared."""
 
@@ -84,16 +95,28 @@ def group_records(study: Study, records: Sequence[RunRecord]) -> dict[str, list[
     return {variant: found for variant, found in grouped.items() if found}
 
 
-def spread_of(values: Sequence[float]) -> Spread:
-    """Return mean, deviation and 95 % t interval of the values, at least one."""
+def spread_of(values: Sequence[float], *, overlap: float = 0.0) -> Spread:
+    """Return mean, deviation and 95 % t interval of the values, at least one; see `overlap_of`."""
     array, mean = np.asarray(values, np.float64), float(np.mean(values))
     if len(array) == 1:
         return Spread(mean=mean, deviation=None, low=None, high=None, values=tuple(values))
     deviation = float(array.std(ddof=1))
-    half = float(stats.t.ppf(0.975, len(array) - 1)) * deviation / len(array) ** 0.5
+    half = float(stats.t.ppf(0.975, len(array) - 1)) * deviation * (1 / len(array) + overlap) ** 0.5
     return Spread(
         mean=mean, deviation=deviation, low=mean - half, high=mean + half, values=tuple(values)
     )
+
+
+def overlap_of(study: Study, records: Sequence[RunRecord]) -> float:
+    """Return what the variance of a mean over runs counts beyond 1/n: 0 over seeds.
+
+    On folds the training photos overlap, so that the runs are not independent: it is the mean ratio of test
+    photos to training photos (Nadeau and Bengio 2003).
+    """
+    if not study.folds:
+        return 0.0
+    ratios = [record.test["photos"] / record.data["photos"]["train"] for record in records]
+    return float(np.mean(ratios))
 
 
 def compare_to_baseline(
@@ -102,8 +125,7 @@ def compare_to_baseline(
     """Return the gain of each variant that has runs in common with the baseline.
 
     `groups` names the object on each photo by path; a photo without one is an object of its own. A teacher, the
-    heavier network, is not compared. On folds the training photos overlap, so that the differences are not
-    independent: their variance counts (1/n + test/train) instead of 1/n (Nadeau and Bengio 2003).
+    heavier network, is not compared. The variance of the differences counts what folds share, see `overlap_of`.
     """
     baseline = {record.number(study.unit): record for record in grouped.get(study.baseline, ())}
     gains: list[Gain] = []
@@ -124,7 +146,7 @@ def compare_to_baseline(
                 mean=float(differences.mean()),
                 objects_low=low,
                 objects_high=high,
-                evidence=_weigh(differences, _overlap(records) if study.folds else 0.0),
+                evidence=_weigh(study, differences, overlap_of(study, records)),
             )
         )
     return _correct(gains)
@@ -139,20 +161,27 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _weigh(differences: NDArray[np.float64], overlap: float) -> Evidence | None:
+def _weigh(study: Study, differences: NDArray[np.float64], overlap: float) -> Evidence | None:
     """Return what paired differences show; `overlap` is what their variance counts beyond 1/n."""
     n, mean = len(differences), float(differences.mean())
     if n == 1:
         return None
     error = float(differences.std(ddof=1)) * (1 / n + overlap) ** 0.5
     half = float(stats.t.ppf(0.975, n - 1)) * error
-    t = abs(mean) / max(error, TINY)
-    p = float(2 * stats.t.sf(t, n - 1))
-    return Evidence(low=mean - half, high=mean + half, p=p, p_flips=_flip_signs(differences), p_holm=p)
+    flips = _flip_signs(differences)
+    p = flips if error < TINY else float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    return Evidence(
+        low=mean - half, high=mean + half, p=p, p_flips=None if study.folds else flips, p_holm=p
+    )
 
 
 def _flip_signs(differences: NDArray[np.float64]) -> float:
     """Return the two-sided p of the sign flip test, exact while there are few pairs."""
+    if 2 ** len(differences) <= SIGN_FLIPS_MAX:
+        # scipy counts only ties to 14 digits, which the sums of accuracies miss by rounding.
+        signs = np.array(list(itertools.product((-1.0, 1.0), repeat=len(differences))))
+        means = np.abs(signs @ differences) / len(differences)
+        return float(np.mean(means >= abs(differences.mean()) - TINY))
     result = stats.permutation_test(
         (differences,),
         np.mean,
@@ -176,12 +205,6 @@ def _resample_objects(
     objects = np.array([groups.get(path, path) for path in gained])
     sums = resample_sums(np.stack([gains, np.ones_like(gains)], axis=1), objects, seed=0)
     return percentile_interval(sums[:, 0] / sums[:, 1])
-
-
-def _overlap(records: Sequence[RunRecord]) -> float:
-    """Return the mean ratio of test photos to training photos."""
-    ratios = [record.test["photos"] / record.data["photos"]["train"] for record in records]
-    return float(np.mean(ratios))
 
 
 def _correct(gains: Sequence[Gain]) -> list[Gain]:

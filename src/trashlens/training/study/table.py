@@ -56,7 +56,8 @@ def _format_gain(gain: Gain) -> list[str]:
     if known is None:
         return [points, objects, "–", "–", "–"]
     interval = f"{format_points(known.low)} to {format_points(known.high)}"
-    return [f"{points} ({interval})", objects, *map(format_p, (known.p, known.p_flips, known.p_holm))]
+    flips = "–" if known.p_flips is None else format_p(known.p_flips)
+    return [f"{points} ({interval})", objects, format_p(known.p), flips, format_p(known.p_holm)]
 
 
 def _format_spread(spread: Spread) -> str:
