@@ -14,7 +14,7 @@ from conftest import COLOURS, LABELS, toy_bundle, toy_model
 from nbformat import NotebookNode
 from run_notebook import NOTEBOOK, execute
 
-from trashlens.bundle import ROLES, load_bundles
+from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.scoreboard import (
     format_latency,
     format_objects,
@@ -23,6 +23,7 @@ from trashlens.scoreboard import (
     format_table,
 )
 from trashlens.training.evaluate import score
+from trashlens.training.study import read_finding
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = ROOT / "data" / "trashnet-official.csv"
@@ -30,8 +31,8 @@ QUICK = (
     "--schedule.epochs=1 --preprocess.size_px=32 --augment.size_px=32 --loader.batch_size=64 "
     "--network.name=test_efficientnet --network.weights=none --precision=no --augment.background=0"
 )
-TABLES = (format_table, format_pairs, format_objects, format_rejection, format_latency)
-"""In the notebook's order, after the one of its quick runs."""
+STUDY = ROOT / "data" / "studies" / "distillation"
+
 LOGIC = (
     ast.FunctionDef,
     ast.ClassDef,
@@ -43,6 +44,16 @@ LOGIC = (
     ast.comprehension,
 )
 IMPORTS = {"IPython", "difflib", "matplotlib_inline", "pathlib", "trashlens"}
+
+
+def tables(bundles: dict[str, Bundle]) -> list[str]:
+    """Return the notebook's tables in its order, after the one of its quick runs."""
+    before, after = (format_table, format_pairs), (format_objects, format_rejection, format_latency)
+    return [
+        *(table(bundles) for table in before),
+        read_finding(STUDY),
+        *(table(bundles) for table in after),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +136,7 @@ def test_it_runs_from_top_to_bottom_on_toy_data(
     expected = r"(photos|teacher|baseline|student): |No threshold makes it likely"
     assert [bar for bar in bars if not re.match(expected, bar)] == []
     bundles = load_bundles(measured_models)
-    assert outputs(notebook, "text/markdown")[1:] == [table(bundles) for table in TABLES]
+    assert outputs(notebook, "text/markdown")[1:] == tables(bundles)
     assert "2,527 photos" in printed(notebook)
     images = outputs(notebook, "image/png")
     assert len(images) == len(re.findall(r"^\*Figure \d+\.", text_of(notebook), re.MULTILINE))
@@ -158,7 +169,7 @@ def test_every_cell_was_executed_once_in_order_without_a_complaint(committed: No
 def test_its_outputs_fit_the_bundles(committed: NotebookNode) -> None:
     bundles = load_bundles(ROOT / "models")
     advice = "The bundles have changed: run `pipenv run notebook` and commit its outputs."
-    assert outputs(committed, "text/markdown")[1:] == [table(bundles) for table in TABLES], advice
+    assert outputs(committed, "text/markdown")[1:] == tables(bundles), advice
     for role, bundle in bundles.items():
         assert re.search(rf"^{role} +{bundle.short_id}$", printed(committed), re.MULTILINE), advice
     manifest = hashlib.sha256(MANIFEST.read_bytes()).hexdigest()[:12]

@@ -21,6 +21,7 @@ from trashlens.scoreboard import (
     format_classes,
     format_confusion,
     format_latency,
+    format_objects,
     format_pairs,
     format_rejection,
     format_report,
@@ -166,14 +167,77 @@ def test_what_is_rejected_stands_beside_what_is_left() -> None:
         threshold=0.9374,
         metrics={"test": {"accepted": kept}, "unrelated": unrelated},
     )
-    row = ["student", "0.937", "0.800", "0.979", "90.0% of 54", "85.0% of 90"]
+    row = ["student", "0.937", "–", "0.800", "0.979", "90.0% of 54", "85.0% of 90"]
     assert cells(format_rejection({"student": bundle})) == [row]
     own = {**bundle.metrics, "unrelated": {**unrelated, "own": {"photos": 1, "rejected": 1.0}}}
     nothing = {**own, "test": {"accepted": {**kept, "coverage": 0.0, "precision": None}}}
     shown = format_rejection({"student": dataclasses.replace(bundle, metrics=nothing)})
-    assert cells(shown) == [[*row[:2], "0.000", "–", *row[4:], "100.0% of 1"]]
+    assert cells(shown) == [[*row[:3], "0.000", "–", *row[5:], "100.0% of 1"]]
     bare = toy_bundle("student", toy_model())
-    assert cells(format_rejection({"student": bare})) == [["student", "always", *["–"] * 4]]
+    assert cells(format_rejection({"student": bare})) == [["student", "always", *["–"] * 5]]
+
+
+def test_what_was_promised_and_what_is_counted_stand_beside_what_came_of_it() -> None:
+    kept = {"threshold": 0.937, "photos": 60, "coverage": 0.8, "precision": 0.9792}
+    intervals = {"coverage_interval": [0.7, 0.9], "precision_interval": [0.95, 1.0]}
+    kinds = {f"photo{number}": 1.0 for number in range(9)}
+    metrics = {
+        "val": {"accepted": {**kept, "wanted": 0.95}},
+        "test": {"accepted": {**kept, **intervals}},
+        "unrelated": {
+            "real": {"photos": 54, "rejected": 0.9814, "kinds": kinds},
+            "generated": {"photos": 70, "rejected": 0.95, "kinds": {"noise": 0.95}},
+        },
+    }
+    bundle = dataclasses.replace(toy_bundle("student", toy_model()), threshold=0.937, metrics=metrics)
+    assert cells(format_rejection({"student": bundle})) == [
+        [
+            *("student", "0.937", "95 %", "0.800 (0.700 to 0.900)", "0.979 (0.950 to 1.000)"),
+            *("98.1% of 54 views of 9 photos", "95.0% of 70"),
+        ]
+    ]
+    # A bundle that is always sure promises nothing.
+    always = dataclasses.replace(bundle, threshold=None)
+    assert cells(format_rejection({"student": always}))[0][1:3] == ["always", "–"]
+
+
+def test_what_is_left_of_new_objects_stands_in_its_table() -> None:
+    part = {"photos": 12, "accuracy": 0.9, "accuracy_interval": [0.8, 1.0]}
+    kept = {"threshold": 0.9, "photos": 12, "coverage": 0.5, "precision": 0.75}
+    nothing = {**kept, "coverage": 0.0, "precision": None}
+    shown = ("0.900 (0.800 to 1.000)", "12")
+    for new, old, said in (
+        ({"accepted": kept}, {"accepted": nothing}, ("0.500 / 0.750", "0.000 / –")),
+        ({}, {}, ("–", "–")),  # records of earlier versions
+    ):
+        objects = {"trained": {**part, **old}, "new": {**part, **new}}
+        bundle = dataclasses.replace(
+            toy_bundle("student", toy_model()), metrics={"test": {"objects": objects}}
+        )
+        row = ["student", shown[0], said[1], shown[1], shown[0], said[0], shown[1]]
+        assert cells(format_objects({"student": bundle})) == [row]
+
+
+def test_a_speed_holds_for_the_teacher_it_was_measured_against(measured: dict[str, Bundle]) -> None:
+    def timed(**about: str) -> dict[str, Bundle]:
+        return {
+            role: dataclasses.replace(
+                bundle,
+                metrics={
+                    "latency": {**bundle.metrics["latency"], "requests": 60, "cpu": "a toy", **about}
+                },
+            )
+            for role, bundle in measured.items()
+        }
+
+    def speeds(bundles: dict[str, Bundle]) -> set[tuple[str, str]]:
+        tables = (cells(format_table(bundles)), cells(format_latency(bundles)))
+        return {(long[-1], short[3]) for long, short in zip(*tables, strict=True)}
+
+    this, another = timed(teacher=measured["teacher"].short_id), timed(teacher="0" * 12)
+    assert speeds(this) == speeds(timed()) == {("1.0×", "1.0×")}  # earlier records do not say
+    assert speeds(another) == {("–", "–")}
+    assert cells(format_table({"student": this["student"]}))[0][-1] == "–"
 
 
 def test_a_pair_counts_for_the_bundles_that_were_measured_only(measured: dict[str, Bundle]) -> None:
@@ -182,6 +246,16 @@ def test_a_pair_counts_for_the_bundles_that_were_measured_only(measured: dict[st
     assert find_pair(renewed, "student", "baseline") is None
     assert [row.count("–") for row in format_pairs(renewed).splitlines()[2:]] == [4, 0, 4]
     assert find_pair({"student": measured["student"]}, "student", "baseline") is None
+
+
+def test_a_pair_by_the_keys_of_earlier_versions_is_a_dash(measured: dict[str, Bundle]) -> None:
+    test = measured["student"].metrics["test"]
+    pair = test["paired"]["baseline"]
+    old = {key: pair[key] for key in ("bundle", "difference", "difference_interval", "p")}
+    paired = {"baseline": {**old, "only_first": 0, "only_second": 12}}
+    student = dataclasses.replace(measured["student"], metrics={"test": {**test, "paired": paired}})
+    row = cells(format_pairs({**measured, "student": student}))[0]
+    assert row == [*cells(format_pairs(measured))[0][:2], "–", "–", "< 0.001"]
 
 
 def test_reliability_shows_each_bin_at_its_place(measured: dict[str, Bundle]) -> None:
@@ -214,7 +288,7 @@ def test_records_of_earlier_versions_are_drawn_and_printed(measured: dict[str, B
     assert format_pairs(old).count("–") == 4 * 3
     bare = {role: dataclasses.replace(bundle, metrics={}) for role, bundle in measured.items()}
     assert draw_pictures(bare) == {}
-    assert format_report(bare).count("–") == 3 * (4 + 4 + 6 + 4 + 4 + 4 + 36)
+    assert format_report(bare).count("–") == 3 * (4 + 4 + 6 + 4 + 6 + 5 + 36)
 
 
 def test_the_report_holds_every_table(measured: dict[str, Bundle]) -> None:

@@ -13,7 +13,12 @@ from trashlens.training.evaluate import (
     reliability,
     score,
 )
-from trashlens.training.evaluate.intervals import RESAMPLES, resample_sums
+from trashlens.training.evaluate.intervals import (
+    RESAMPLES,
+    percentile_interval,
+    reflected_interval,
+    resample_sums,
+)
 
 CLASSES = ("a", "b", "c")
 
@@ -90,6 +95,26 @@ def test_a_drawn_group_brings_all_its_photos() -> None:
     assert not np.array_equal(sums, resample_sums(values, np.array([1, 1, 1, 0]), seed=1))
 
 
+def test_the_interval_of_the_calibration_error_is_reflected_and_not_negative() -> None:
+    resamples = np.linspace(0.10, 0.30, RESAMPLES)  # of an estimate of 0.12: far too high, most of them
+    assert percentile_interval(resamples) == pytest.approx([0.105, 0.295])
+    assert reflected_interval(0.12, resamples) == pytest.approx([0.0, 0.24 - 0.105])
+    assert reflected_interval(0.2, resamples) == pytest.approx([0.4 - 0.295, 0.4 - 0.105])
+
+
+def test_the_calibration_error_of_a_calibrated_network_may_be_none() -> None:
+    # What it claims is true, so that the error is 0; it comes out higher, and in resamples higher still.
+    generator = np.random.default_rng(0)
+    held = 0
+    for seed in range(20):
+        best = generator.uniform(0.5, 1, 300)
+        labels = (generator.random(300) > best).astype(int)
+        probabilities = np.stack([best, 1 - best], axis=1)
+        result = score(labels, probabilities, classes=("a", "b"), groups=np.arange(300), seed=seed)
+        held += result["ece_interval"][0] < 0.01
+    assert held >= 15
+
+
 def test_calibration_error_by_hand() -> None:
     # Two bins: two photos at 0.9 of which one is right, two at 0.6 of which both are.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
@@ -120,21 +145,21 @@ def test_the_recorded_bins_give_the_calibration_error() -> None:
 
 
 def test_a_pair_is_compared_by_hand() -> None:
-    # Both right 5, only the first 2, only the second 8, both wrong 5.
-    first = answers([1] * 5 + [1] * 2 + [0] * 8 + [0] * 5)
-    second = answers([1] * 5 + [0] * 2 + [1] * 8 + [0] * 5)
+    # Both right 5, only the other 2, only its own 8, both wrong 5.
+    other = answers([1] * 5 + [1] * 2 + [0] * 8 + [0] * 5)
+    own = answers([1] * 5 + [0] * 2 + [1] * 8 + [0] * 5)
     labels = np.zeros(20, int)
-    pair = compare_paired(labels, first, second)
+    pair = compare_paired(labels, other, own)
     assert pair["photos"] == 20
     assert pair["difference"] == pytest.approx(6 / 20)
-    assert (pair["only_first"], pair["only_second"]) == (2, 8)
+    assert (pair["only_other"], pair["only_own"]) == (2, 8)
     # Twice the chance of two heads or fewer in ten throws.
     assert pair["p"] == pytest.approx(2 * (1 + 10 + 45) / 2**10)
     assert pair["interval"] == "bootstrap over 20 photos"
     # A photo's difference has the variance 10/20 − 0.3², the mean of twenty a twentieth of it.
     low, high = pair["difference_interval"]
     assert high - low == pytest.approx(2 * 1.96 * ((0.5 - 0.09) / 20) ** 0.5, rel=0.15)
-    back = compare_paired(labels, second, first)
+    back = compare_paired(labels, own, other)
     assert back["difference"] == -pair["difference"]
     assert back["difference_interval"] == pytest.approx([-high, -low])
     assert back["p"] == pair["p"]

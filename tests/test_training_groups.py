@@ -340,7 +340,11 @@ def test_the_command_groups_anew_by_what_networks_see(
     assert main([*command[:-2], f"--features={features}"]) == 0
     assert looks == [2521, 2521]  # what was seen is kept
     weights = tmp_path / "other.safetensors"
-    for content, times in ((b"one", 4), (b"one", 4), (b"another", 6)):  # by other weights, name or content
+    for content, times in (
+        (b"one", 4),
+        (b"one", 4),
+        (b"another", 6),
+    ):  # by other weights, name or content
         weights.write_bytes(content)
         assert main([*command[:-2], f"--features={features}", f"--resnet={weights}"]) == 0
         assert looks == [2521] * times

@@ -137,6 +137,17 @@ def test_soft_targets_and_answers_show_the_probabilities() -> None:
     assert answers.axes[1].get_title(loc="left") == "student, 7.0 ms"
 
 
+def test_an_answer_that_does_not_count_is_said_to() -> None:
+    confidences = dict(zip(LABELS, [0.4, 0.2, 0.1, 0.1, 0.1, 0.1], strict=True))
+    said = {
+        role: Prediction(confidences=confidences, infer_ms=7.0, bundle="0" * 64, sure=role == "teacher")
+        for role in ("teacher", "student")
+    }
+    figure = draw_answers(jpeg("glass"), Comparison(decode_ms=1.0, preprocess_ms=1.0, predictions=said))
+    titles = [axes.get_title(loc="left") for axes in figure.axes[1:]]
+    assert titles == ["teacher, 7.0 ms", "student, 7.0 ms\nnot sure"]
+
+
 def test_calibration_is_drawn_before_and_after() -> None:
     labels = np.zeros(100, np.int64)
     probabilities = np.tile([0.9, 0.1], (100, 1))

@@ -79,14 +79,12 @@ def test_the_promise_is_kept_on_photos_it_was_not_chosen_on() -> None:
     generator = np.random.default_rng(0)
     kept = []
     for _ in range(100):
-        best = generator.uniform(0.5, 1, 1000)
-        right = generator.random(1000) < best**0.5  # a bit too modest, as no calibration is perfect
-        threshold = choose_threshold(*answers(right[:400].tolist(), best[:400].tolist()), precision=0.95)
-        rest = accepted(*answers(right[400:].tolist(), best[400:].tolist()), threshold)
-        # The precision that is true of all photos from the threshold on, not of these 600 alone.
+        best = generator.uniform(0.5, 1, 400)
+        right = generator.random(400) < best**0.5  # a bit too modest, as no calibration is perfect
+        threshold = choose_threshold(*answers(right.tolist(), best.tolist()), precision=0.95)
+        # The precision that is true of all photos from the threshold on, not of these 400.
         true = np.linspace(threshold, 1, 1000) ** 0.5
         kept.append(true.mean() >= 0.95)
-        assert rest["photos"] == 600
     assert 0.7 <= np.mean(kept) < 1
 
 
@@ -101,3 +99,31 @@ def test_without_a_threshold_everything_is_accepted_and_nothing_accepted_has_no_
     nothing = accepted(labels, probabilities, NEVER)
     assert (nothing["coverage"], nothing["precision"]) == (0.0, None)
     assert accepted(labels, probabilities, 0.8)["precision"] == 0.5  # the photo at the threshold counts
+
+
+def test_the_intervals_of_what_is_accepted_are_drawn_by_group() -> None:
+    # Twenty objects with ten photos each: sure of all but every fourth, and wrong about two of the other fifteen.
+    groups = np.arange(200) // 10
+    best = np.where(groups % 4 == 0, 0.6, 0.9)
+    labels, probabilities = answers((~np.isin(groups, (1, 2))).tolist(), best.tolist())
+    by_object, by_photo = (
+        accepted(labels, probabilities, 0.8, groups=given) for given in (groups, np.arange(200))
+    )
+    for one in (by_object, by_photo):
+        assert (one["coverage"], one["precision"]) == (0.75, pytest.approx(13 / 15))
+    # The mean of 20 draws varies by sqrt(0.75 · 0.25 / 20), that of 200 by sqrt(0.75 · 0.25 / 200).
+    widths = [one["coverage_interval"][1] - one["coverage_interval"][0] for one in (by_object, by_photo)]
+    expected = [2 * 1.96 * (0.75 * 0.25 / count) ** 0.5 for count in (20, 200)]
+    assert widths == pytest.approx(expected, rel=0.15)
+    low, high = by_object["precision_interval"]
+    assert low < by_photo["precision_interval"][0] < 13 / 15 < by_photo["precision_interval"][1] < high
+    assert "coverage_interval" not in accepted(labels, probabilities, 0.8)
+
+
+def test_resamples_without_an_accepted_photo_say_nothing_of_the_precision() -> None:
+    # One object of three is accepted, rightly: every third resample or so goes without.
+    labels, probabilities = answers([True, False, False], [0.9, 0.6, 0.6])
+    one = accepted(labels, probabilities, 0.8, groups=np.array(["can", "box", "bin"]))
+    assert (one["coverage_interval"][0], one["precision_interval"]) == (0.0, [1.0, 1.0])
+    none = accepted(labels, probabilities, NEVER, groups=np.array(["can", "box", "bin"]))
+    assert (none["coverage_interval"], none["precision_interval"]) == ([0.0, 0.0], None)

@@ -15,7 +15,7 @@ from trashlens.bundle import Bundle, load_bundles
 from trashlens.errors import DataError
 from trashlens.scoreboard import format_report
 from trashlens.training.data import DataConfig
-from trashlens.training.report import evaluate_bundles, labelled_photos, original_photos
+from trashlens.training.report import RESERVED, evaluate_bundles, labelled_photos, original_photos
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,7 +44,7 @@ def test_pairs_are_kept_with_the_bundle_they_were_measured_against(
     assert pair["bundle"] == kept["teacher"].short_id
     # The baseline swaps glass and plastic, three photos each; the teacher names all 18.
     assert pair["difference"] == pytest.approx(-6 / 18)
-    assert (pair["only_first"], pair["only_second"], pair["p"]) == (6, 0, 2 / 2**6)
+    assert (pair["only_other"], pair["only_own"], pair["p"]) == (6, 0, 2 / 2**6)
     assert pair["interval"] == test["interval"] == "bootstrap over 6 groups"
     assert kept["student"].metrics["test"]["paired"]["baseline"]["difference"] == pytest.approx(6 / 18)
     assert kept["student"].metrics["test"]["paired"]["teacher"]["p"] == 1
@@ -58,11 +58,41 @@ def test_objects_that_were_trained_on_are_scored_apart(models: Path, processed: 
     trained = [label not in ("glass", "plastic") for _, label in photos]
     measured = evaluate_bundles(models, photos, groups=groups, trained=trained)
     objects = measured["baseline"].metrics["test"]["objects"]  # it swaps glass and plastic
-    assert objects["trained"] == {"photos": 12, "accuracy": 1.0, "accuracy_interval": [1.0, 1.0]}
-    assert objects["new"] == {"photos": 6, "accuracy": 0.0, "accuracy_interval": [0.0, 0.0]}
-    assert "| baseline | 1.000 (1.000 to 1.000) | 12 | 0.000 (0.000 to 0.000) | 6 |" in format_report(
-        measured
+    for part, count, share in (("trained", 12, 1.0), ("new", 6, 0.0)):
+        assert objects[part] == {
+            **{"photos": count, "accuracy": share, "accuracy_interval": [share, share]},
+            "accepted": {
+                **{"threshold": None, "photos": count, "coverage": 1.0, "precision": share},
+                **{"coverage_interval": [1.0, 1.0], "precision_interval": [share, share]},
+            },
+        }
+    row = (
+        "| baseline | 1.000 (1.000 to 1.000) | 1.000 / 1.000 | 12 "
+        "| 0.000 (0.000 to 0.000) | 1.000 / 0.000 | 6 |"
     )
+    assert row in format_report(measured)
+    low, high = measured["baseline"].metrics["test"]["accepted"]["precision_interval"]
+    assert low < 12 / 18 < high
+
+
+def test_the_speed_is_kept_with_the_teacher_it_was_measured_against(
+    models: Path, processed: Path
+) -> None:
+    measured = evaluate_bundles(models, labelled_photos(processed / "test", LABELS))
+    for bundle in measured.values():
+        assert bundle.metrics["latency"]["teacher"] == measured["teacher"].short_id
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_folder_named_like_another_record_is_told_apart(
+    name: str, models: Path, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = labelled_photos(processed / "test", LABELS)
+    with pytest.raises(DataError, match=f"Photos cannot be named '{name}'"):
+        evaluate_bundles(models, photos, name=name)
+    folder = Path(shutil.copytree(processed / "test", tmp_path / "own" / name))
+    assert main(["evaluate", f"--models={models}", f"--photos={folder}"]) == 0
+    assert f"| own/{name} accuracy (95 %) |" in capsys.readouterr().out
 
 
 def test_without_groups_each_photo_stands_for_itself(models: Path, processed: Path) -> None:
@@ -107,8 +137,11 @@ def test_what_is_no_waste_is_counted_where_it_is_asked_for(
     command = ["evaluate", f"--models={models}", f"--photos={processed / 'test'}"]
     assert main([*command, f"--unrelated={tmp_path / 'own'}"]) == 0
     said = capsys.readouterr().out
-    assert re.search(r"\| teacher \| always \| 1\.000 \| 1\.000 \| 0\.0% .* \| 0\.0% of 1 \|", said)
-    assert re.search(r"\| student \| 0\.990 \| .* \| 100\.0% of 1 \|", said)
+    assert re.search(r"\| teacher \| always \| – \| 1\.000 \| 1\.000 \| 0\.0% .* \| 0\.0% of 1 \|", said)
+    assert re.search(
+        r"\| student \| 0\.990 \| – \| .* \| \d+\.\d% of \d+ views of \d+ photos \| .* \| 100\.0% of 1 \|",
+        said,
+    )
     assert main(["evaluate", f"--models={models}", f"--unrelated={tmp_path / 'own'}", "--write"]) == 2
     assert "leave out --unrelated" in capsys.readouterr().err
 

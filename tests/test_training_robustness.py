@@ -204,6 +204,40 @@ def test_toy_networks_lose_what_their_colours_foretell(
     assert records["student"] == teacher  # the same graph
 
 
+def test_disagreement_is_shown_for_the_bundles_that_were_measured_only(toy_models: Path) -> None:
+    (measured,) = measure_folders([toy_models], [plain_scene("paper"), plain_scene("glass")])
+    title = "## Photos on which the three networks do not agree\n\n"
+
+    def shown(bundles: dict[str, Bundle]) -> list[str]:
+        table = format_robustness({"models": bundles}).split(title)[1].split("\n\n")[0]
+        return [row.strip("| ") for row in table.splitlines()[2:]]
+
+    assert shown(measured.bundles)[0].startswith("50 | ")
+    teacher, student = measured.bundles["teacher"], measured.bundles["student"]
+    dashes = [" | ".join(["–"] * (2 + len(CORRUPTIONS)))]
+    renewed = toy_bundle("student", toy_model(sharpness=30.0))  # exported anew, and not measured since
+    assert shown({**measured.bundles, "student": renewed}) == dashes
+    assert (
+        shown({**measured.bundles, "student": dataclasses.replace(renewed, metrics=student.metrics)})
+        == dashes
+    )
+    # A record of an earlier version does not say between whom.
+    record = teacher.metrics["robustness"]
+    silent = {key: value for key, value in record["disagreement"].items() if key != "between"}
+    old = {
+        role: dataclasses.replace(
+            bundle,
+            metrics={"robustness": {**bundle.metrics["robustness"], "disagreement": silent}},
+        )
+        for role, bundle in measured.bundles.items()
+    }
+    assert shown(old) == dashes
+    # One whose disagreement was measured with others since is passed over for one that was not.
+    stale = {**record, "disagreement": {**record["disagreement"], "between": {"teacher": "0" * 12}}}
+    mixed = dataclasses.replace(student, metrics={"robustness": stale})
+    assert shown({**measured.bundles, "student": mixed}) == shown(measured.bundles)
+
+
 def test_the_part_of_the_photos_is_drawn_by_seed(processed: Path) -> None:
     data = DataConfig(folder=processed.parent)
 

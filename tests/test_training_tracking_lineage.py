@@ -193,7 +193,7 @@ def test_the_evaluation_says_who_is_better_than_whom(study: Path) -> None:
         pair = bundle.metrics["test"]["paired"][row["against"]]
         assert (row["difference"], row["p"]) == (pair["difference"], pair["p"])
         assert [row["difference_low"], row["difference_high"]] == pair["difference_interval"]
-        assert (row["only_other"], row["only_network"]) == (pair["only_first"], pair["only_second"])
+        assert (row["only_other"], row["only_network"]) == (pair["only_other"], pair["only_own"])
 
 
 def test_the_runs_lie_where_training_wrote_and_nowhere_else(study: Path) -> None:

@@ -45,6 +45,10 @@ def test_the_threshold_is_told() -> None:
     for threshold, told in ((None, "always"), (0.9374, "where a class has 93.7% or more")):
         limited = dataclasses.replace(bundle, threshold=threshold)
         assert f"<dt>is sure</dt><dd>{told}</dd>" in render_origins({"student": Classifier(limited)})
+    val = {"accepted": {"wanted": 0.98}}
+    promised = dataclasses.replace(bundle, threshold=0.9374, metrics={"val": val})
+    told = "where a class has 93.7% or more, chosen so that 98% of such answers are right"
+    assert f"<dt>is sure</dt><dd>{told}</dd>" in render_origins({"student": Classifier(promised)})
 
 
 def test_a_bundle_without_a_record_says_so() -> None:

@@ -67,7 +67,12 @@ def evaluate_command(argv: Sequence[str]) -> int:
     from trashlens.bundle import ROLES
     from trashlens.scoreboard import draw_pictures, format_report, write_pictures
     from trashlens.training.data import LABELS, DataConfig
-    from trashlens.training.report import evaluate_bundles, labelled_photos, original_photos
+    from trashlens.training.report import (
+        RESERVED,
+        evaluate_bundles,
+        labelled_photos,
+        original_photos,
+    )
     from trashlens.training.unrelated import read_unrelated, unrelated_photos
 
     parser = ArgumentParser(prog="trashlens evaluate", description=evaluate_command.__doc__)
@@ -108,6 +113,8 @@ def evaluate_command(argv: Sequence[str]) -> int:
         photos, groups, trained, name = tested.photos, tested.groups, tested.trained, "test"
     else:
         photos, name = labelled_photos(folder, LABELS), folder.name
+        if name in RESERVED:  # such as data/processed/val
+            name = f"{folder.resolve().parent.name}/{name}"
     unrelated = unrelated_photos() if folder is None or own is not None else []
     if own is not None:
         unrelated += read_unrelated(own)

@@ -34,7 +34,7 @@ def format_robustness(folders: Folders) -> str:
         "## How photos on other grounds are named, share of the answers",
         _format_named(rows, several=several),
         "## Photos on which the three networks do not agree",
-        _format_disagreement(rows, several=several),
+        _format_disagreement(folders, several=several),
         _describe(rows[0][3]),
     ]
     return "\n\n".join(parts)
@@ -103,13 +103,28 @@ def _format_named(rows: Sequence[Row], *, several: bool) -> str:
     return _lay_out(("role", *labels), lines, several=several)
 
 
-def _format_disagreement(rows: Sequence[Row], *, several: bool) -> str:
-    records = {name: record["disagreement"] for name, _, _, record in rows}
-    names = list(rows[0][3]["disagreement"]["by"])
+def _format_disagreement(folders: Folders, *, several: bool) -> str:
+    """Return the table of each folder; a dash where its bundles are not those that were measured together."""
+    records = {
+        name: [
+            bundle.metrics["robustness"]["disagreement"]
+            for bundle in bundles.values()
+            if "robustness" in bundle.metrics
+        ]
+        for name, bundles in folders.items()
+    }
+    names = list(next(one for found in records.values() for one in found)["by"])
     lines = []
-    for name, record in records.items():
-        cells = [_triple([record[key]]) for key in ("clean", "changed")]
-        lines.append((name, [*cells, *(_triple(record["by"][one]) for one in names)]))
+    for name, found in records.items():
+        if not found:
+            continue
+        here = {role: bundle.short_id for role, bundle in folders[name].items()}
+        record = next((one for one in found if one.get("between") == here), None)
+        cells = ["–"] * (2 + len(names))
+        if record is not None:
+            cells = [_triple([record[key]]) for key in ("clean", "changed")]
+            cells += [_triple(record["by"][one]) for one in names]
+        lines.append((name, cells))
     header = ("unchanged", "changed", *names)
     return _lay_out(header, lines, several=several, words=0)
 

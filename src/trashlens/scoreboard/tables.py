@@ -37,7 +37,7 @@ def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
             accuracy = f"{test['accuracy']:.3f} ({low:.3f} to {high:.3f})"
             macro_f1 = f"{test['macro_f1']:.3f}"
         if latency:
-            time, speed = f"{latency['infer_ms_p50']:.1f} ms", f"{latency['times_teacher_speed']:.1f}×"
+            time, speed = f"{latency['infer_ms_p50']:.1f} ms", _format_speed(latency, bundles)
         rows.append(
             f"| {role} | {bundle.architecture} | {bundle.parameters / 1e6:.1f} M "
             f"| {len(bundle.model) / 1e6:.1f} MB | {accuracy} | {macro_f1} | {time} | {speed} |"
@@ -53,7 +53,7 @@ def format_latency(bundles: Mapping[str, Bundle]) -> str:
         if latency:
             rows.append(
                 f"| {role} | {latency['infer_ms_p50']:.1f} ms | {latency['infer_ms_p95']:.1f} ms "
-                f"| {latency['times_teacher_speed']:.1f}× | {latency['requests']} photos "
+                f"| {_format_speed(latency, bundles)} | {latency['requests']} photos "
                 f"on {latency['cpu']} |"
             )
     return "\n".join(rows)
@@ -86,7 +86,10 @@ def format_classes(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
 
 
 def format_pairs(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
-    """Return the Markdown table of one network's accuracy minus another's on the same photos."""
+    """Return the Markdown table of one network's accuracy minus another's on the same photos.
+
+    Records of earlier versions do not say by these keys what one of them alone names rightly: a dash.
+    """
     header = (
         "pair",
         "difference in accuracy (95 %)",
@@ -105,8 +108,8 @@ def format_pairs(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
             [
                 f"{role} − {other}",
                 f"{format_signed(pair['difference'])} ({low} to {high})",
-                str(pair["only_second"]),
-                str(pair["only_first"]),
+                str(pair.get("only_own", "–")),
+                str(pair.get("only_other", "–")),
                 _format_p(pair["p"]),
             ]
         )
@@ -114,7 +117,10 @@ def format_pairs(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
 
 
 def format_rejection(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
-    """Return the Markdown table of what each network is sure of, and how much of what is no waste it rejects."""
+    """Return the Markdown table of what each network is sure of, and how much of what is no waste it rejects.
+
+    `promised` is the precision that its threshold was chosen for, on the validation photos.
+    """
     origins = {"real": "photos of no waste rejected", "generated": "drawings rejected"}
     if any("own" in bundle.metrics.get("unrelated", {}) for bundle in bundles.values()):
         origins["own"] = "own photos rejected"
@@ -122,25 +128,38 @@ def format_rejection(bundles: Mapping[str, Bundle], *, name: str = "test") -> st
     for role, bundle in bundles.items():
         kept = (bundle.metrics.get(name) or {}).get("accepted") or {}
         unrelated = bundle.metrics.get("unrelated") or {}
-        rejected = [
-            (
-                f"{unrelated[one]['rejected']:.1%} of {unrelated[one]['photos']}"
-                if one in unrelated
-                else "–"
-            )
-            for one in origins
-        ]
+        rejected = [_format_rejected(unrelated, one) for one in origins]
         shares = [
-            "–" if kept.get(key) is None else f"{kept[key]:.3f}" for key in ("coverage", "precision")
+            "–" if kept.get(key) is None else _format_interval(kept[key], kept.get(f"{key}_interval"))
+            for key in ("coverage", "precision")
         ]
         least = "always" if bundle.threshold is None else f"{bundle.threshold:.3f}"
-        rows.append([role, least, *shares, *rejected])
-    header = ("role", "sure from", "share it is sure of", "right of those", *origins.values())
+        wanted = ((bundle.metrics.get("val") or {}).get("accepted") or {}).get("wanted")
+        promised = "–" if bundle.threshold is None or wanted is None else f"{100 * wanted:g} %"
+        rows.append([role, least, promised, *shares, *rejected])
+    header = (
+        *("role", "sure from", "promised", "share it is sure of (95 %)", "right of those (95 %)"),
+        *origins.values(),
+    )
     return format_rows(header, rows)
 
 
+def _format_rejected(unrelated: Mapping[str, Any], origin: str) -> str:
+    """Return the share that is rejected and of how many; of views of photographs both are counted."""
+    if origin not in unrelated:
+        return "–"
+    record = unrelated[origin]
+    said = f"{record['rejected']:.1%} of {record['photos']}"
+    if origin == "real" and "kinds" in record:
+        return f"{said} views of {len(record['kinds'])} photos"
+    return said
+
+
 def format_objects(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
-    """Return the Markdown table of the accuracy on objects that were trained on and on new ones."""
+    """Return the Markdown table of the accuracy on objects that were trained on and on new ones.
+
+    Beside each: the share that the network is sure of, and what share of those is right.
+    """
     rows = []
     for role, bundle in bundles.items():
         parts = (bundle.metrics.get(name) or {}).get("objects") or {}
@@ -148,13 +167,26 @@ def format_objects(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
         for part in ("trained", "new"):
             one = parts.get(part)
             cells += (
-                [_format_interval(one["accuracy"], one["accuracy_interval"]), str(one["photos"])]
+                [
+                    _format_interval(one["accuracy"], one["accuracy_interval"]),
+                    _format_kept(one.get("accepted")),
+                    str(one["photos"]),
+                ]
                 if one
-                else ["–", "–"]
+                else ["–"] * 3
             )
         rows.append([role, *cells])
-    header = ("role", "objects that were trained on (95 %)", "photos", "new objects (95 %)", "photos")
+    beside = ("sure of / right of those", "photos")
+    header = ("role", "objects that were trained on (95 %)", *beside, "new objects (95 %)", *beside)
     return format_rows(header, rows)
+
+
+def _format_kept(kept: Mapping[str, Any] | None) -> str:
+    """Return the share that a network is sure of and the share of those that is right."""
+    if kept is None:
+        return "–"
+    precision = "–" if kept["precision"] is None else f"{kept['precision']:.3f}"
+    return f"{kept['coverage']:.3f} / {precision}"
 
 
 def format_confusion(bundle: Bundle, *, name: str = "test") -> str:
@@ -212,6 +244,17 @@ def _format_interval(value: float, interval: Sequence[float] | None) -> str:
     return (
         f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
     )
+
+
+def _format_speed(latency: Mapping[str, Any], bundles: Mapping[str, Bundle]) -> str:
+    """Return how many times as fast as the teacher a network is, if it was timed beside this very teacher.
+
+    Records of earlier versions do not name the teacher, and are believed.
+    """
+    teacher = bundles.get("teacher")
+    if "teacher" in latency and (teacher is None or latency["teacher"] != teacher.short_id):
+        return "–"
+    return f"{latency['times_teacher_speed']:.1f}×"
 
 
 def format_signed(value: float) -> str:

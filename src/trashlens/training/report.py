@@ -23,6 +23,7 @@ from trashlens.training.tracking.evaluation import record_evaluation
 from trashlens.training.unrelated import rejection_rate
 
 __all__ = [
+    "RESERVED",
     "OriginalPhotos",
     "check_split",
     "collect_answers",
@@ -31,6 +32,10 @@ __all__ = [
     "labelled_photos",
     "original_photos",
 ]
+
+
+RESERVED = ("latency", "parity", "robustness", "unrelated", "val")
+"""Keys of a record's metrics that are no measured photos' name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +74,14 @@ def evaluate_bundles(
 
     Raises:
         BundleError: a bundle is missing or damaged.
-        DataError: there are no photos.
+        DataError: there are no photos, or `name` is one of `RESERVED`.
         ImageError: one of them cannot be read.
     """
+    if name in RESERVED:
+        raise DataError(
+            f"Photos cannot be named {name!r}: the bundles' records keep something else under it. "
+            "Give their folder another name."
+        )
     bundles = load_bundles(models)
     classifiers = {role: Classifier(bundle) for role, bundle in bundles.items()}
     comparisons = compare_photos(classifiers, photos)
@@ -83,11 +93,11 @@ def evaluate_bundles(
         metrics = {
             name: {
                 **score(*answers[role], classes=bundle.labels, groups=members),
-                "accepted": accepted(*answers[role], bundle.threshold),
+                "accepted": accepted(*answers[role], bundle.threshold, groups=members),
                 "paired": _compare_with_others(bundles, answers, role, groups=members),
-                **_part_by_object(*answers[role], bundle.labels, groups=members, trained=known),
+                **_part_by_object(*answers[role], bundle, groups=members, trained=known),
             },
-            "latency": _latency(comparisons, role),
+            "latency": _latency(comparisons, role, teacher=bundles["teacher"].short_id),
         }
         if unrelated:
             metrics["unrelated"] = rejection_rate(classifiers[role], unrelated)
@@ -209,29 +219,40 @@ def _compare_with_others(
 def _part_by_object(
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float64],
-    classes: Sequence[str],
+    bundle: Bundle,
     *,
     groups: NDArray[np.str_] | None,
     trained: NDArray[np.bool_] | None,
 ) -> dict[str, Any]:
-    """Return `objects`: the scores on objects that were `trained` on and on `new` ones, if there are both."""
+    """Return `objects`: the scores on objects that were `trained` on and on `new` ones, if there are both.
+
+    Each has `photos`, `accuracy`, `accuracy_interval` and `accepted`, what is left where the network is sure.
+    """
     if groups is None or trained is None or trained.all() or not trained.any():
         return {}
     parts = {}
     for part, members in (("trained", trained), ("new", ~trained)):
-        scored = score(labels[members], probabilities[members], classes=classes, groups=groups[members])
-        parts[part] = {key: scored[key] for key in ("photos", "accuracy", "accuracy_interval")}
+        answers, objects = (labels[members], probabilities[members]), groups[members]
+        scored = score(*answers, classes=bundle.labels, groups=objects)
+        parts[part] = {
+            **{key: scored[key] for key in ("photos", "accuracy", "accuracy_interval")},
+            "accepted": accepted(*answers, bundle.threshold, groups=objects),
+        }
     return {"objects": parts}
 
 
-def _latency(comparisons: list[Comparison], role: str) -> dict[str, Any]:
-    """Return the network's time over all requests, and its speed as the median ratio to the teacher's."""
+def _latency(comparisons: list[Comparison], role: str, *, teacher: str) -> dict[str, Any]:
+    """Return the network's time over all requests, and its speed as the median ratio to the teacher's.
+
+    `teacher` is the short id of the teacher's bundle, which the speed holds for alone.
+    """
     infer_ms = np.array([comparison.predictions[role].infer_ms for comparison in comparisons])
     teacher_ms = np.array([comparison.predictions["teacher"].infer_ms for comparison in comparisons])
     return {
         "infer_ms_p50": float(np.median(infer_ms)),
         "infer_ms_p95": float(np.percentile(infer_ms, 95)),
         "times_teacher_speed": float(np.median(teacher_ms / infer_ms)),
+        "teacher": teacher,
         "requests": len(infer_ms),
         "threads": count_cores(),
         "cpu": processor_name(),

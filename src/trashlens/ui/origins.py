@@ -94,4 +94,10 @@ def _describe_test(bundle: Bundle) -> str:
 def _describe_threshold(bundle: Bundle) -> str:
     if bundle.threshold is None:
         return "always"
-    return f"where a class has {bundle.threshold:.1%} or more"
+    least = f"where a class has {bundle.threshold:.1%} or more"
+    wanted = ((bundle.metrics.get("val") or {}).get("accepted") or {}).get("wanted")
+    return (
+        least
+        if wanted is None
+        else f"{least}, chosen so that {100 * wanted:g}% of such answers are right"
+    )

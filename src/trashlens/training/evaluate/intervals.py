@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RESAMPLES", "name_bootstrap", "percentile_interval", "resample_sums"]
+__all__ = ["RESAMPLES", "name_bootstrap", "percentile_interval", "reflected_interval", "resample_sums"]
 
 RESAMPLES = 2000
 
@@ -32,6 +32,18 @@ def percentile_interval(estimates: NDArray[np.float64]) -> list[float]:
     """Return the 2.5th and 97.5th percentile of the resamples' estimates [RESAMPLES] (Efron 1979)."""
     low, high = np.percentile(estimates, [2.5, 97.5])
     return [float(low), float(high)]
+
+
+def reflected_interval(
+    estimate: float, estimates: NDArray[np.float64], *, least: float = 0.0
+) -> list[float]:
+    """Return the basic bootstrap's interval, 2 · estimate − percentiles, with no end below `least`.
+
+    `estimates` [RESAMPLES] are the resamples'. Davison and Hinkley (1997, section 5.2): as far as the resamples
+    lie above the estimate, so far does the estimate lie above the truth.
+    """
+    low, high = percentile_interval(estimates)
+    return [max(least, 2 * estimate - high), max(least, 2 * estimate - low)]
 
 
 def name_bootstrap(groups: NDArray[Any] | None, *, photos: int) -> str:

@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from trashlens.training.evaluate.calibration import bin_photos, reliability, sum_gaps
-from trashlens.training.evaluate.intervals import name_bootstrap, percentile_interval, resample_sums
+from trashlens.training.evaluate.intervals import (
+    name_bootstrap,
+    percentile_interval,
+    reflected_interval,
+    resample_sums,
+)
 
 __all__ = ["class_scores", "rank_by_loss", "score"]
 
@@ -25,10 +30,12 @@ def score(
 
     `labels` is [N], `probabilities` [N, classes]; `groups` [N] names the object on each photo. Keys: `photos`;
     `accuracy`; `macro_f1`; `f1` by class; `confusion` [true][predicted]; `ece`; `reliability`, of its bins.
-    With groups, `accuracy_interval`, `macro_f1_interval` and `ece_interval` hold 95 % percentile bootstraps
-    over them; without, there is `accuracy_interval` alone (Wilson 1927), which takes each photo for an object
-    of its own. `interval` says which. The calibration error is never negative, and resampling adds to it: its
-    interval reaches further up than down.
+    With groups, `accuracy_interval`, `macro_f1_interval` and `ece_interval` hold 95 % bootstraps over them;
+    without, there is `accuracy_interval` alone (Wilson 1927), which takes each photo for an object of its own.
+    `interval` says which. Those of accuracy and F1 are percentiles. The calibration error comes out too high on
+    few photos, and on resamples of them too high once more, by which percentiles would be shifted twice: its
+    interval is the basic, reflected one, 2 · ece − percentiles, clipped at 0 (Davison and Hinkley 1997, section
+    5.2). It reaches further down than up, and may end below `ece` where that is hardly more than chance.
     """
     predicted = probabilities.argmax(axis=1)
     indices = np.arange(len(classes))
@@ -58,9 +65,10 @@ def score(
     estimates = {
         "accuracy": accuracy,
         "macro_f1": class_scores(tables).mean(axis=1),
-        "ece": sum_gaps(resample_sums(bins, groups, seed=seed)),
     }
     intervals = {f"{key}_interval": percentile_interval(values) for key, values in estimates.items()}
+    gaps = sum_gaps(resample_sums(bins, groups, seed=seed))
+    intervals["ece_interval"] = reflected_interval(result["ece"], gaps)
     return {**result, **intervals, "interval": name_bootstrap(groups, photos=len(labels))}
 
 

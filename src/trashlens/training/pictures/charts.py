@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from trashlens.classifier import Comparison
+from trashlens.classifier import Comparison, Prediction
 from trashlens.scoreboard import COLOURS, INK, LINE, SOFT, style_axes
 from trashlens.training.data import LABELS, SPLITS, Photo
 from trashlens.training.evaluate import calibration_error, change_temperature, reliability
@@ -59,14 +59,20 @@ def draw_soft_targets(
 
 
 def draw_answers(photo: bytes, comparison: Comparison) -> Figure:
-    """Return the photo and what each network says about it, with the network's time."""
+    """Return the photo and what each network says about it, with its time, and whether it is not sure."""
     panels = {
-        f"{role}, {one.infer_ms:.1f} ms": np.array(list(one.confidences.values()))
+        _name_answer(role, one): np.array(list(one.confidences.values()))
         for role, one in comparison.predictions.items()
     }
     labels = list(next(iter(comparison.predictions.values())).confidences)
     colours = [COLOURS[role] for role in comparison.predictions]
     return _draw_beside(photo, panels, labels, colours)
+
+
+def _name_answer(role: str, prediction: Prediction) -> str:
+    """Return whose answer it is and how long it took; below, where the app says so too, that it is not sure."""
+    said = f"{role}, {prediction.infer_ms:.1f} ms"
+    return said if prediction.sure else f"{said}\nnot sure"
 
 
 def draw_calibration(

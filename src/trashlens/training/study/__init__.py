@@ -8,10 +8,11 @@ from trashlens.training.study.config import STUDIES, Study, Variant, parse_study
 from trashlens.training.study.execution import conduct
 from trashlens.training.study.plan import Run, choose_runs, plan_runs
 from trashlens.training.study.records import RunRecord, read_records
-from trashlens.training.study.report import report_study
+from trashlens.training.study.report import PICTURE_FILE, read_finding, report_study
 from trashlens.training.study.standing import find_standings, format_standings
 
 __all__ = [
+    "PICTURE_FILE",
     "STUDIES",
     "Run",
     "RunRecord",
@@ -23,6 +24,7 @@ __all__ = [
     "format_standings",
     "parse_study",
     "plan_runs",
+    "read_finding",
     "read_records",
     "report_study",
 ]

@@ -15,7 +15,7 @@ from trashlens.training.study.standing import format_duration
 from trashlens.training.study.statistics import TINY, Gain, compare_to_baseline, group_records
 from trashlens.training.study.table import format_p, format_table
 
-__all__ = ["PICTURE_FILE", "REPORT_FILE", "report_study"]
+__all__ = ["PICTURE_FILE", "REPORT_FILE", "read_finding", "report_study"]
 
 REPORT_FILE = "report.md"
 PICTURE_FILE = "accuracy-latency.png"
@@ -52,6 +52,22 @@ def report_study(study: Study, data: Path, *, measure: bool = False) -> str:
     draw_study(study, grouped, gains, latencies).savefig(folder / PICTURE_FILE, dpi=150)
     replace_file(folder / REPORT_FILE, f"{text}\n".encode())
     return text
+
+
+def read_finding(folder: Path) -> str:
+    """Return the sentence and the table of the report that was written to a study's folder of records.
+
+    Raises:
+        DataError: there is no report.
+    """
+    try:
+        text = (folder / REPORT_FILE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{folder} holds no report. `trashlens study {folder.name} --report`."
+        ) from error
+    _, sentence, table, *_ = text.split("\n\n")
+    return f"{sentence}\n\n{table}"
 
 
 def _format_notes(

@@ -82,8 +82,8 @@ def _pair_rows(bundle: Bundle, name: str) -> list[dict[str, Any]]:
                 **{"network": bundle.role, "against": other, "difference": pair["difference"]},
                 **{"difference_low": low, "difference_high": high, "interval": pair["interval"]},
                 **{
-                    "only_other": pair["only_first"],
-                    "only_network": pair["only_second"],
+                    "only_other": pair["only_other"],
+                    "only_network": pair["only_own"],
                     "p": pair["p"],
                 },
             }

@@ -1,0 +1,42 @@
+"""The committed studies: reports are what their records say, and records what their recipes ask for."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from trashlens.training.study import find_standings, parse_study, plan_runs, read_records, report_study
+
+ROOT = Path(__file__).parents[1]
+STUDIES = sorted(path for path in (ROOT / "data/studies").glob("*") if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_the_report_is_what_the_records_say(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "studies" / folder.name)
+    for manifest in (ROOT / "data").glob("*.csv"):
+        shutil.copy(manifest, tmp_path)
+    text = report_study(parse_study(folder.name), tmp_path)
+    assert (folder / "report.md").read_text(encoding="utf-8") == f"{text}\n"
+    (picture,) = re.findall(r"!\[.*\]\((.*)\)", text)
+    assert (folder / picture).is_file()
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_the_records_were_made_by_the_recipes_as_they_are(folder: Path) -> None:
+    records = read_records(folder)
+    # Where the runs took ImageNet's weights from a file, its name is part of their recipe.
+    weights = {record.variant: record.recipe["network"]["weights"] for record in records}
+    changes = [f"{variant}:network.weights={name}" for variant, name in weights.items()]
+    study = parse_study(folder.name, changes)
+    done = [s for s in find_standings(plan_runs(study, Path("runs")), folder) if s.state == "done"]
+    assert len(done) == len(records)
+
+
+def test_the_readme_quotes_the_study_in_full() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    quoted = re.search(r"<!-- study: (.*?) -->\n(.*?)\n<!-- /study -->", text, re.DOTALL)
+    assert quoted
+    report = (ROOT / quoted[1]).read_text(encoding="utf-8")
+    assert " ".join(quoted[2].split()) == report.split("\n\n")[1]
