@@ -71,6 +71,26 @@ def test_the_recorded_accuracy_is_good(bundles: dict[str, Bundle], role: str, at
     assert sum(confusion[i][i] for i in range(6)) / sum(map(sum, confusion)) == test["accuracy"]
 
 
+def test_their_confidence_can_be_used(bundles: dict[str, Bundle]) -> None:
+    for bundle in bundles.values():
+        test, unrelated = bundle.metrics["test"], bundle.metrics["unrelated"]
+        assert test["ece"] <= 0.05
+        assert test["accepted"]["threshold"] == bundle.threshold
+        assert test["accepted"]["precision"] >= bundle.metrics["val"]["accepted"]["wanted"] - 0.02
+        assert min(one["rejected"] for one in unrelated.values()) >= 0.8
+
+
+def test_what_they_say_of_each_other_is_about_these_very_bundles(bundles: dict[str, Bundle]) -> None:
+    ids = {role: bundle.short_id for role, bundle in bundles.items()}
+    for role, bundle in bundles.items():
+        paired = bundle.metrics["test"]["paired"]
+        assert {other: pair["bundle"] for other, pair in paired.items()} == {
+            other: short_id for other, short_id in ids.items() if other != role
+        }
+        assert bundle.metrics["latency"]["teacher"] == ids["teacher"]
+        assert bundle.metrics["robustness"]["disagreement"]["between"] == ids
+
+
 def test_they_were_trained_on_the_committed_split(bundles: dict[str, Bundle]) -> None:
     manifest = hashlib.sha256((ROOT / "data" / "trashnet-official.csv").read_bytes()).hexdigest()
     assert {b.provenance["data"]["manifest_sha256"] for b in bundles.values()} == {manifest}

@@ -745,6 +745,21 @@ def test_the_picture_has_a_dot_a_run_and_a_band_a_time() -> None:
     draw_study(study, grouped, gains, Latencies(cpu="none", networks={}))  # nothing measured: no columns
 
 
+def test_the_picture_shows_every_pair_and_no_interval_of_two() -> None:
+    study = made_study(("plain", "other"), seeds=[0, 1, 2, 3, 4])
+    grouped = group_records(study, made_records(plain=(70, 70, 70, 70, 70), other=(60, 75, 75, 75, 75)))
+    gains = compare_to_baseline(study, grouped, {})
+    _, right = draw_study(study, grouped, gains, LATENCIES).axes
+    low, high = right.get_xlim()
+    assert low < 100 * min(gains[0].differences)
+    assert high > 100 * max(gains[0].differences)
+    few = made_study(("plain", "other"), seeds=[0, 1])
+    grouped = group_records(few, made_records(plain=(70, 70), other=(60, 75)))
+    _, right = draw_study(few, grouped, compare_to_baseline(few, grouped, {}), LATENCIES).axes
+    low, high = right.get_xlim()
+    assert high - low < 30  # their interval is 190 points wide
+
+
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The variants of each measurement of times; none is really made, since the export takes long."""

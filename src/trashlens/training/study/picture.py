@@ -27,6 +27,8 @@ MARGIN = 0.35
 """Room at both sides of the times, powers of ten."""
 DOT: dict[str, Any] = {"s": 11, "alpha": 0.5, "linewidth": 0}
 MEAN: dict[str, Any] = {"s": 60, "zorder": 3}
+LEAST = 3
+"""Runs, or pairs, from which on an interval is drawn."""
 
 
 def draw_study(
@@ -37,8 +39,9 @@ def draw_study(
 ) -> Figure:
     """Return two panels: test accuracy against the median time of one photo, and the paired gains.
 
-    Small dots are runs, large ones means, lines 95 % t intervals over seeds or folds. Networks that take the
-    same time share a band and stand side by side in it.
+    Small dots are runs, large ones means, lines 95 % t intervals over seeds or folds, from three runs on: the
+    interval of two is so wide that it would set the scale. Networks that take the same time share a band and
+    stand side by side in it.
     """
     colours = _choose_colours(study, grouped)
     figure = Figure(figsize=(10, 4.2), layout=ConstrainedLayoutEngine(wspace=0.06))
@@ -78,7 +81,7 @@ def _draw_accuracy(
         spread = spread_of(accuracies, overlap=overlap_of(study, grouped[variant]))
         aside_ms = time_ms * 10 ** (DODGE / 3)
         axes.scatter([aside_ms] * len(spread.values), spread.values, color=colour, **DOT)
-        if spread.low is not None and spread.high is not None:
+        if spread.low is not None and spread.high is not None and len(spread.values) >= LEAST:
             axes.vlines(time_ms, spread.low, spread.high, color=colour, linewidth=2)
         label = f"{variant}  {100 * spread.mean:.1f} %"
         axes.scatter(time_ms, spread.mean, color=colour, label=label, **MEAN)
@@ -134,8 +137,9 @@ def _draw_gains(axes: Axes, study: Study, gains: Sequence[Gain], colours: Mappin
         colour = colours[gain.variant]
         points = 100 * np.array(gain.differences)
         axes.scatter(points, [row] * len(points), color=colour, transform=below, **DOT)
+        axes.update_datalim([(point, row) for point in points])  # another transform sets no limits
         axes.scatter(100 * gain.mean, row, color=colour, **MEAN)
-        if gain.evidence is None:
+        if gain.evidence is None or len(points) < LEAST:
             continue
         low, high = 100 * gain.evidence.low, 100 * gain.evidence.high
         axes.hlines(row, low, high, color=colour, linewidth=2)
