@@ -33,7 +33,8 @@ def teacher(recipe_file: Path, tmp_path: Path) -> Path:
     recipe = parse_recipe(str(recipe_file), ["--role=teacher"])
     torch.manual_seed(0)
     network, _ = create_network(recipe.network, classes=len(LABELS))
-    write_checkpoint(tmp_path / "teacher", network, {"recipe": recipe.to_json(), "labels": list(LABELS)})
+    record = {"recipe": recipe.to_json(), "labels": list(LABELS), "complete": True}
+    write_checkpoint(tmp_path / "teacher", network, record)
     return tmp_path / "teacher"
 
 
@@ -117,7 +118,7 @@ def test_answers_are_named_by_what_determines_the_views(recipe_file: Path, teach
     assert {name(option) for option in same} == {name()}
     other = [
         *("--seed=1", "--augment.jitter=0.1", "--augment.mixup=0", "--loader.batch_size=4"),
-        *("--loader.workers=1", "--preprocess.mean=[0, 0, 0]"),
+        *("--loader.workers=1", "--preprocess.mean=[0, 0, 0]", "--objective.distill.size_px=64"),
     ]
     names = [name(), name(data="e"), name(digest="u"), *(name(option) for option in other)]
     assert len(set(names)) == len(names)

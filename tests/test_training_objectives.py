@@ -212,6 +212,25 @@ def test_the_teachers_part_is_the_chosen_one(settings: dict[str, object], expect
     assert parts["loss"].item() == pytest.approx(expected(logits, objective.teacher(images)).item())
 
 
+def test_the_teacher_sees_the_same_views_at_its_own_size() -> None:
+    objective = make_distilled(1.0, size_px=16)
+    seen = []
+
+    class Seeing(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(images)
+            return images.mean(dim=(2, 3)).repeat(1, 2)
+
+    objective.teacher = Seeing()
+    # A ramp from left to right stays one, twice as fine.
+    ramp = torch.arange(8.0).expand(2, 3, 8, 8)
+    objective(torch.randn(2, 6), ramp, torch.tensor([0, 1]))
+    assert seen[0].shape == (2, 3, 16, 16)
+    assert torch.allclose(seen[0][0, 0, 0, 1:5], torch.tensor([0.25, 0.75, 1.25, 1.75]))
+    objective(torch.randn(2, 6), seen[0], torch.tensor([0, 1]))
+    assert seen[1] is seen[0]
+
+
 def test_matching_uses_no_labels() -> None:
     objective = make_distilled(1.0, method="matching")
     logits, images = torch.randn(4, 6), torch.randn(4, 3, 8, 8)
@@ -224,6 +243,7 @@ def test_matching_uses_no_labels() -> None:
     [
         lambda: DistillConfig(teacher="t", alpha=1.5),
         lambda: DistillConfig(teacher="t", temperature=0.0),
+        lambda: DistillConfig(teacher="t", size_px=8),
         lambda: DistillConfig(teacher="t", method="matching"),
         lambda: DistillConfig(teacher="t", method="dist", beta=-1.0),
         lambda: DistillConfig(teacher="t", method="dist", beta=0.0, gamma=0.0),

@@ -37,8 +37,10 @@ def name_views(
     what it minimises is part of it.
     """
     libraries = ("numpy", "torch", "torchvision")
+    distill = recipe.objective.distill
     return {
         "teacher": teacher_sha256,
+        "teacher_size_px": None if distill is None else distill.size_px,
         "data": dict(data),
         "augment": dataclasses.asdict(recipe.augment),
         "loader": dataclasses.asdict(recipe.loader),

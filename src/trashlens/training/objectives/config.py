@@ -25,6 +25,10 @@ class DistillConfig:
     """Weight of the correlation over the classes of a photo; `dist` only."""
     gamma: float = 1.0
     """Weight of the correlation over the photos of a batch, class by class; `dist` only."""
+    size_px: int | None = None
+    """Side to which the views are resized for the teacher, pixels; by default it sees them as the student does. A
+    teacher trained on larger views knows more of enlarged ones: of TrashNet's validation photos at 160 px the
+    shipped one names 93.3 %, and enlarged to 224 px 95.7 %."""
     remember: Path | None = None
     """Folder where the teacher's answers to each epoch's views are kept for other students that see the same;
     for a single process."""
@@ -34,6 +38,8 @@ class DistillConfig:
             raise ValueError("objective.distill.alpha must lie in [0, 1].")
         if not self.temperature > 0:
             raise ValueError("objective.distill.temperature must be positive.")
+        if self.size_px is not None and self.size_px < 16:
+            raise ValueError("objective.distill.size_px must be at least 16.")
         if self.beta < 0 or self.gamma < 0 or self.beta + self.gamma == 0:
             raise ValueError(
                 "objective.distill.beta and .gamma must not be negative, and not both be zero."

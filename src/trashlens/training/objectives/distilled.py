@@ -3,6 +3,7 @@
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trashlens.training.objectives.config import DistillConfig
@@ -38,11 +39,20 @@ class Distilled(nn.Module):
         1) `supervised` is still returned, for the curves.
         """
         with torch.no_grad():
-            teacher_logits = self.teacher(images).float()
+            teacher_logits = self.teacher(self._resize(images)).float()
         supervised = self.supervised(logits, images, labels)["loss"]
         kd = self._teachers_part(logits.float(), teacher_logits)
         alpha = self.config.alpha
         return {"loss": (1 - alpha) * supervised + alpha * kd, "supervised": supervised, "kd": kd}
+
+    def _resize(self, images: Tensor) -> Tensor:
+        """Return the same views at the teacher's size."""
+        size_px = self.config.size_px
+        if size_px is None or images.shape[-2:] == (size_px, size_px):
+            return images
+        size = (size_px, size_px)
+        resized = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+        return resized.contiguous(memory_format=torch.channels_last)
 
     def _teachers_part(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return how far the student is from the teacher, by the chosen method."""
