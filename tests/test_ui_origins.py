@@ -27,7 +27,25 @@ def test_the_way_leads_from_an_answer_to_the_committed_split() -> None:
         assert f"<code>{bundle.provenance['checkpoint_sha256'][:12]}</code>" in html
     assert html.count(manifest[:12]) == len(ROLES)
     teacher, student = (classifiers[role].bundle.provenance for role in ("teacher", "student"))
-    assert student["inputs"]["teacher"] == teacher["checkpoint_sha256"]
+    taught_by = student["inputs"]["teacher"]
+    is_here = taught_by == teacher["checkpoint_sha256"]
+    whose = "the teacher" if is_here else "an earlier or other teacher"
+    assert f"labels and {whose}&rsquo;s checkpoint <code>{taught_by[:12]}</code>" in html
+
+
+def test_a_teacher_that_was_replaced_is_told_from_the_one_beside_the_student() -> None:
+    bundles = load_bundles(ROOT / "models")
+    made = bundles["student"].provenance
+    for taught_by, whose in (
+        (bundles["teacher"].provenance["checkpoint_sha256"], "the teacher"),
+        (bundles["teacher"].sha256, "the teacher"),  # a bundle can teach as well
+        ("f" * 64, "an earlier or other teacher"),
+    ):
+        provenance = {**made, "inputs": {**made["inputs"], "teacher": taught_by}}
+        student = dataclasses.replace(bundles["student"], provenance=provenance)
+        beside = {"teacher": Classifier(bundles["teacher"]), "student": Classifier(student)}
+        told = f"labels and {whose}&rsquo;s checkpoint <code>{taught_by[:12]}</code>"
+        assert told in render_origins(beside)
 
 
 def test_an_online_run_is_a_link_and_nothing_else_can_be() -> None:

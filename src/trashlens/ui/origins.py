@@ -15,7 +15,8 @@ UNKNOWN = "not recorded"
 def render_origins(classifiers: Mapping[str, Classifier]) -> str:
     """Return a folded panel, HTML: bundle, checkpoint, run, code and data of each network, from its record."""
     bundles = [classifier.bundle for classifier in classifiers.values()]
-    blocks = "".join(_render_block(bundle) for bundle in bundles)
+    teacher = next((bundle for bundle in bundles if bundle.role == "teacher"), None)
+    blocks = "".join(_render_block(bundle, teacher) for bundle in bundles)
     return (
         '<details class="tl-panel tl-origins"><summary>Where these networks come from</summary>'
         f"<div>{blocks}</div>"
@@ -25,13 +26,13 @@ def render_origins(classifiers: Mapping[str, Classifier]) -> str:
     )
 
 
-def _render_block(bundle: Bundle) -> str:
+def _render_block(bundle: Bundle, teacher: Bundle | None) -> str:
     provenance = bundle.provenance
     checkpoint = provenance.get("checkpoint_sha256")
     facts = {
         "bundle": f"<code>{bundle.short_id}</code>",
         "from checkpoint": f"<code>{escape(checkpoint[:12])}</code>" if checkpoint else UNKNOWN,
-        "learned from": _describe_lesson(provenance),
+        "learned from": _describe_lesson(provenance, teacher),
         "photos": _describe_data(provenance),
         "run": _describe_run(provenance),
         "code": _describe_code(provenance),
@@ -42,16 +43,16 @@ def _render_block(bundle: Bundle) -> str:
     return f"<section><h3>{bundle.role}</h3><dl>{rows}</dl></section>"
 
 
-def _describe_lesson(provenance: Mapping[str, Any]) -> str:
+def _describe_lesson(provenance: Mapping[str, Any], teacher: Bundle | None) -> str:
+    """Return what it was taught with; a teacher that was replaced since is told from the one beside it."""
     history = provenance.get("history")
     if not history:
         return UNKNOWN
-    teacher = (provenance.get("inputs") or {}).get("teacher")
-    signal = (
-        "labels"
-        if not teacher
-        else f"labels and the teacher&rsquo;s checkpoint <code>{escape(teacher[:12])}</code>"
-    )
+    taught_by, signal = (provenance.get("inputs") or {}).get("teacher"), "labels"
+    if taught_by:
+        beside = teacher and {teacher.sha256, teacher.provenance.get("checkpoint_sha256")}
+        whose = "the teacher" if not beside or taught_by in beside else "an earlier or other teacher"
+        signal = f"labels and {whose}&rsquo;s checkpoint <code>{escape(taught_by[:12])}</code>"
     return f"{signal}, {len(history)} epochs, the best one kept ({provenance.get('epoch')})"
 
 
