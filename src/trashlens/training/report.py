@@ -17,7 +17,14 @@ from trashlens.errors import DataError
 from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.scoreboard import draw_pictures
-from trashlens.training.data import DataConfig, leak_of, read_groups, read_originals, read_split
+from trashlens.training.data import (
+    DataConfig,
+    leak_of,
+    read_groups,
+    read_originals,
+    read_split,
+    splits_differ,
+)
 from trashlens.training.evaluate import accepted, compare_paired, score
 from trashlens.training.tracking.evaluation import record_evaluation
 from trashlens.training.unrelated import rejection_rate
@@ -147,8 +154,7 @@ def check_split(models: Path, split: Mapping[str, Any]) -> None:
     """
     for role, bundle in load_bundles(models).items():
         learned = bundle.provenance.get("data") or {}
-        keys = ("split", *{"random": ("seed",), "grouped": ("fold",)}.get(split["split"], ()))
-        if any(key in learned and learned[key] != split[key] for key in keys):
+        if splits_differ(learned, split):
             raise DataError(
                 f"The {role} learned from other training photos, split {_name_split(learned)}: some of them "
                 "would be test photos here. Measure it on its own split, with --split, --seed and --fold."

@@ -178,9 +178,10 @@ def read_data_record(config: DataConfig) -> dict[str, Any]:
 def splits_differ(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Return whether two records of prepared photos are known to part them differently.
 
-    Then training photos of one may be test photos of the other. What a record does not say differs in nothing.
+    Then training photos of one may be test photos of the other. What a record does not say differs in nothing;
+    the seed counts for a random split alone, the fold for a grouped one.
     """
-    keys = ("split", "seed", "fold")
+    keys = ("split", *{"random": ("seed",), "grouped": ("fold",)}.get(second.get("split", ""), ()))
     return any(key in first and key in second and first[key] != second[key] for key in keys)
 
 
