@@ -1,4 +1,13 @@
-"""The Trashlens page: builds it from the bundles in `models` and serves it."""
+r"""The Trashlens page: builds it from the bundles in `models` and serves it.
+
+Its API with curl: upload a photo, send the path that is named to `classify`, read the answer from there::
+
+    url=http://127.0.0.1:7860/gradio_api
+    path=$(curl -s -F files=@photo.jpg $url/upload | jq -r '.[0]')
+    data="{\"data\": [{\"path\": \"$path\", \"meta\": {\"_type\": \"gradio.FileData\"}}]}"
+    event=$(curl -s --json "$data" $url/call/classify | jq -r .event_id)
+    curl -s $url/call/classify/$event
+"""
 
 import os
 import sys

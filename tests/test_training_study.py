@@ -451,6 +451,19 @@ def test_each_seed_or_fold_may_have_its_own_teacher_but_only_one(unit: str, tmp_
             read_records(folder)
 
 
+def test_one_network_is_compared_only_from_the_same_starting_weights(tmp_path: Path) -> None:
+    def begun(variant: str, digest: str, *, name: str = "light", role: str = "baseline") -> RunRecord:
+        record = made_record(variant, 0, 70, role=role)
+        recipe = {**record.recipe, "network": {"name": name}}
+        return dataclasses.replace(record, recipe=recipe, weights={"source": "w", "sha256": digest})
+
+    same = [begun("one", "a"), begun("other", "a"), begun("big", "b", name="heavy", role="teacher")]
+    assert len(read_records(write_all(tmp_path, *same))) == 3
+    write_all(tmp_path, begun("other", "b"))
+    with pytest.raises(DataError, match=r"one-0 and other-0 in .* started from different weights"):
+        read_records(tmp_path)
+
+
 def test_a_record_from_before_precision_processes_and_weights_is_read(tmp_path: Path) -> None:
     record = made_record("plain", 3, 70)
     path = tmp_path / "plain-3.json"

@@ -19,7 +19,7 @@ from trashlens.classifier import Classifier
 from trashlens.errors import ExportError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
-from trashlens.training.data import read_photos, splits_differ
+from trashlens.training.data import RECORD_FILE, read_photos, splits_differ
 from trashlens.training.evaluate import NEVER, accepted, choose_threshold, score
 from trashlens.training.graph import quantise, to_onnx
 
@@ -133,7 +133,7 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
 def _check_split(checkpoint: Checkpoint, photos: Path) -> None:
     """Refuse prepared photos of another split: the network would be calibrated on what it learned from."""
     try:
-        record = json.loads((photos.parent / "data.json").read_text(encoding="utf-8"))
+        record = json.loads((photos.parent / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # photos of one's own
     learned = checkpoint.record["data"]

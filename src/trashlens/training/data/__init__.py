@@ -13,6 +13,7 @@ from trashlens.training.data.manifest import (
     read_manifest,
 )
 from trashlens.training.data.prepare import (
+    RECORD_FILE,
     DataConfig,
     Original,
     prepare_data,
@@ -26,6 +27,7 @@ from trashlens.training.data.source import LABELS
 __all__ = [
     "FOLDS",
     "LABELS",
+    "RECORD_FILE",
     "SPLITS",
     "AugmentConfig",
     "DataConfig",

@@ -16,6 +16,7 @@ from trashlens.training.checkpoint import (
     write_predictions,
     write_record,
 )
+from trashlens.training.data import RECORD_FILE
 from trashlens.training.evaluate import score
 from trashlens.training.fit.state import Progress
 from trashlens.training.fit.teachers import describe_teacher
@@ -75,7 +76,7 @@ def conclude(
 
 def data_of(recipe: Recipe, data: Mapping[str, Any]) -> Version:
     """Return the version of the photos a run learns from; `data` is their record."""
-    return data_version(data, manifest=recipe.data.manifest, record=recipe.data.processed / "data.json")
+    return data_version(data, manifest=recipe.data.manifest, record=recipe.data.processed / RECORD_FILE)
 
 
 def _inputs_of(recipe: Recipe, record: Mapping[str, Any]) -> list[dict[str, Any]]:

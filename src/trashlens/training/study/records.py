@@ -153,7 +153,7 @@ def read_records(folder: Path) -> list[RunRecord]:
 
     Raises:
         DataError: one is damaged, or they were made by different recipes, with different precision, on different
-            photos, or by different teachers.
+            photos, by different teachers, or one network from different weights.
     """
     records = [read_record(path) for path in sorted(folder.glob("*-[0-9]*.json"))]
     first: dict[str, RunRecord] = {}
@@ -170,6 +170,7 @@ def read_records(folder: Path) -> list[RunRecord]:
         ("were tested on different photos", [(r, r.fold, _tested_on(r)) for r in records]),
         ("were trained with different precision", [(r, None, r.precision) for r in records]),
         ("had different teachers", _list_teachers(records)),
+        ("started from different weights", [(r, _network_of(r), _started_from(r)) for r in records]),
     ):
         _demand_one(folder, values, said)
     return records
@@ -188,9 +189,9 @@ def recipe_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> l
     ]
 
 
-def _demand_one(folder: Path, values: Iterable[tuple[RunRecord, int | None, object]], said: str) -> None:
+def _demand_one(folder: Path, values: Iterable[tuple[RunRecord, object, object]], said: str) -> None:
     """Raise DataError where records with one key differ in their value; None stands for one not known."""
-    first: dict[int | None, tuple[RunRecord, object]] = {}
+    first: dict[object, tuple[RunRecord, object]] = {}
     for record, key, value in values:
         if value is None:
             continue
@@ -201,7 +202,7 @@ def _demand_one(folder: Path, values: Iterable[tuple[RunRecord, int | None, obje
             )
 
 
-def _list_teachers(records: Sequence[RunRecord]) -> list[tuple[RunRecord, int | None, object]]:
+def _list_teachers(records: Sequence[RunRecord]) -> list[tuple[RunRecord, object, object]]:
     """Return the students' teachers: one for a fold, and one for all seeds unless a variant teaches each."""
     several = any(record.recipe["role"] == "teacher" for record in records)
     return [
@@ -218,6 +219,14 @@ def _name(record: RunRecord) -> str:
 def _tested_on(record: RunRecord) -> tuple[str, list[tuple[str, int]]]:
     photos = [(answer.path, answer.label) for answer in record.answers]
     return record.data["content_sha256"], photos
+
+
+def _network_of(record: RunRecord) -> str:
+    return str(record.recipe["network"]["name"])
+
+
+def _started_from(record: RunRecord) -> str | None:
+    return record.weights.get("sha256") if record.weights else None
 
 
 def _flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
