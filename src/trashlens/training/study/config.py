@@ -12,7 +12,7 @@ from trashlens.errors import RecipeError
 from trashlens.training.data import FOLDS
 from trashlens.training.shipped import Shelf
 
-__all__ = ["STUDIES", "Study", "Variant", "parse_study"]
+__all__ = ["STUDIES", "Beside", "Study", "Variant", "parse_study"]
 
 STUDIES = Shelf("study", "studies")
 """The studies that come with the package."""
@@ -36,6 +36,16 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """The study on the official split that a study of folds is reported beside."""
+
+    study: str
+    """Its name."""
+    variants: dict[str, str]
+    """By the variant's name in the study of folds, its name there."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Variants, each trained with the same seeds, or on the same folds, and compared with one of them."""
 
@@ -53,6 +63,8 @@ class Study:
     """Folds of the grouped split, 0 to 4, instead of seeds."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What differs from every variant's recipe, by dotted name."""
+    beside: Beside | None = None
+    """Where to take the same networks on the official split from, to say what its look-alikes are worth."""
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.variants):
@@ -66,6 +78,8 @@ class Study:
             raise ValueError("Seeds and folds must differ and must not be negative.")
         if self.folds and max(self.folds) >= FOLDS:
             raise ValueError(f"Folds must lie in 0 to {FOLDS - 1}.")
+        if self.beside and not (self.folds and self.beside.variants.keys() <= self.variants.keys()):
+            raise ValueError("A study is reported beside another by its folds, and by its own variants.")
         for name, variant in self.variants.items():
             if not set(variant.only) <= set(self.numbers):
                 raise ValueError(f"{name}.only names seeds or folds that the study has not.")

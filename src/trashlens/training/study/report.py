@@ -6,6 +6,7 @@ from pathlib import Path
 from trashlens.errors import DataError
 from trashlens.files import replace_file
 from trashlens.training.data import read_groups
+from trashlens.training.study.beside import put_beside
 from trashlens.training.study.config import Study
 from trashlens.training.study.latency import Latencies, measure_latencies, read_latencies
 from trashlens.training.study.picture import draw_study
@@ -47,6 +48,7 @@ def report_study(study: Study, data: Path, *, measure: bool = False) -> str:
             format_table(study, grouped, gains, latencies),
             f"![Accuracy against latency, and the gains]({PICTURE_FILE})",
             _format_notes(study, grouped, gains, latencies),
+            *put_beside(study, grouped, data),
         ]
     )
     draw_study(study, grouped, gains, latencies).savefig(folder / PICTURE_FILE, dpi=150)
