@@ -89,6 +89,7 @@ def test_options_override_the_file(tmp_path: Path) -> None:
         ),
         ("teacher", ["--seed=x"], "seed"),
         ("teacher", ["--no_such_setting=1"], "no_such_setting"),
+        ("teacher", ["--schedule.epoch=3"], r"schedule\.epoch"),  # no abbreviations
     ],
 )
 def test_a_recipe_that_does_not_hold_is_a_sentence(name: str, options: list[str], sentence: str) -> None:

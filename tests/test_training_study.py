@@ -482,6 +482,15 @@ def test_recipes_differ_by_dotted_name_but_not_by_what_one_does_not_know() -> No
     assert recipe_differences(first, first) == []
 
 
+@pytest.mark.parametrize(("section", "name"), [("network", "weights"), ("data", "source")])
+def test_where_something_was_taken_from_does_not_make_another_recipe(section: str, name: str) -> None:
+    def differences(one: str, other: str) -> list[str]:
+        return recipe_differences({section: {name: one}}, {section: {name: other}})
+
+    assert differences("hub", "a-file") == []
+    assert differences("hub", "none") == [f"{section}.{name} hub and none"]
+
+
 @pytest.mark.parametrize("setting", ["arguments", "rename"])
 def test_recipes_differ_by_a_mapping_as_a_whole(setting: str) -> None:
     def differences(one: object, other: object) -> list[str]:
@@ -660,7 +669,8 @@ def test_a_gain_is_named_with_its_p_and_its_company() -> None:
         none=(70, 72, 71, 71, 71),
     )
     assert sentence.startswith(
-        "`good` gains 10.40 points of test accuracy over `plain` (95 % interval +9.72 to +11.08 over 5 seeds, p ="
+        "`good` gains 10.40 points of test accuracy over `plain` (95 % interval for other seeds +9.72 "
+        "to +11.08 from 5 pairs, for photos of other objects "
     )
     assert "after Holm's correction for 3 comparisons" in sentence
     assert sentence.endswith("; also different: `fair` by +4.40.")
@@ -670,7 +680,7 @@ def test_a_gain_is_named_with_its_p_and_its_company() -> None:
 def test_a_loss_is_a_loss() -> None:
     sentence = conclude(plain=(70, 71, 72, 70, 71), bad=(60, 62, 62, 60, 62))
     assert sentence.startswith(
-        "`bad` loses 9.60 points of test accuracy against `plain` (95 % interval −"
+        "`bad` loses 9.60 points of test accuracy against `plain` (95 % interval for other seeds −"
     )
     assert "Holm" not in sentence
 
@@ -679,7 +689,8 @@ def test_a_tie_is_a_tie() -> None:
     assert conclude(
         plain=(70, 71, 72, 70, 71), one=(71, 70, 73, 69, 72), two=(73, 70, 75, 68, 73)
     ).startswith(
-        "A tie: no variant differs from `plain` beyond chance, `two` most, by +1.00 points of test accuracy ("
+        "A tie: no variant differs from `plain` beyond chance; the largest difference, of `two`, is +1.00 points "
+        "of test accuracy ("
     )
     assert conclude(plain=(70, 71, 72, 70, 71), one=(71, 70, 73, 69, 72)).startswith(
         "A tie: `one` does not differ from `plain` beyond chance, by +0.20 points"
@@ -702,7 +713,7 @@ def test_a_single_pair_neither_hides_a_verdict_nor_counts_as_a_comparison() -> N
     assert "Holm" not in tie
     assert tie.endswith("; one seed says nothing about `once`.")
     several = conclude(plain=plain, flat=flat, same=plain, once=(80,))
-    assert "no variant differs from `plain` beyond chance, `flat` most" in several
+    assert "no variant differs from `plain` beyond chance; the largest difference, of `flat`," in several
     assert "after Holm's correction for 2 comparisons" in several
     gain = conclude(plain=plain, good=(80, 82, 82, 80, 82), flat=flat, once=(90,))
     assert "after Holm's correction for 2 comparisons" in gain
@@ -1113,6 +1124,7 @@ def test_a_report_names_what_was_trained_elsewhere_or_by_other_code(tmp_path: Pa
     folder = tmp_path / "studies" / "toy"
     write_all(folder, *records)
     assert "Trained otherwise" not in report_study(study, tmp_path)
+    assert "Teacher: " not in report_study(study, tmp_path)
     changed = [dataclasses.replace(r, **elsewhere.get(r.variant, {})) for r in records]
     write_all(folder, *changed)
     note = "- Trained otherwise than `plain`: on other machines `moved`; by other commits of the code `later`.\n"

@@ -61,6 +61,12 @@ def test_a_student_of_a_teacher_that_saw_other_photos_is_refused(
         fit(recipe_of(recipe_file, **changes, output=tmp_path / "student"))
 
 
+def test_a_missing_teacher_is_asked_for(recipe_file: Path, tmp_path: Path) -> None:
+    changes = {"role": "student", "objective__distill__teacher": tmp_path / "nobody"}
+    with pytest.raises(RecipeError, match=r"nobody.* cannot be read .* --objective\.distill\.teacher="):
+        fit(recipe_of(recipe_file, **changes, output=tmp_path / "student"))
+
+
 def test_a_teacher_whose_training_goes_on_teaches_nobody(recipe_file: Path, tmp_path: Path) -> None:
     taught_by = fit(recipe_of(recipe_file, output=tmp_path / "teacher", schedule__epochs=1))
     assert read_teacher(taught_by).labels

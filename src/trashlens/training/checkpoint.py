@@ -109,9 +109,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         preprocess = Preprocess.from_json(recipe["preprocess"])
     except FileNotFoundError as error:
-        raise TrainingError(
-            f"{folder} holds no checkpoint. Train one with `trashlens train`."
-        ) from error
+        what = "holds a bundle, not a" if (folder / "bundle.json").is_file() else "holds no"
+        raise TrainingError(f"{folder} {what} checkpoint. Train one with `trashlens train`.") from error
     except Exception as error:  # JSON, keys, shapes, safetensors header: all mean a damaged checkpoint
         reason = first_line(error)
         raise TrainingError(f"The checkpoint {folder} is damaged ({reason}). Train it again.") from error

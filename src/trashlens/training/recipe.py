@@ -102,7 +102,7 @@ class Recipe:
 
 def make_parser(**options: Any) -> ArgumentParser:
     """Return the parser of recipes: `--recipe FILE` and an option for each setting."""
-    parser = ArgumentParser(exit_on_error=False, **options)
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, **options)
     parser.add_argument("--recipe", action="config", help="a YAML file with any of the settings below")
     parser.add_class_arguments(Recipe)
     return parser
@@ -114,7 +114,9 @@ def parse_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: there is no such recipe, or a setting is unknown or contradicts another.
     """
-    parser = make_parser()
+    parser = make_parser(
+        prog=f"trashlens train {name}", usage=f"trashlens train {name} [--setting=VALUE ...]"
+    )
     try:
         settings = parser.instantiate(parser.parse_args([f"--recipe={RECIPES.find(name)}", *overrides]))
         return Recipe(**{field.name: settings[field.name] for field in dataclasses.fields(Recipe)})

@@ -41,7 +41,7 @@ def read_cutouts(folder: Path, paths: Sequence[Path], images: Sequence[Image.Ima
         return list(
             tqdm(
                 pool.map(read, range(len(files))),
-                "objects",
+                "cutting out objects",
                 total=len(files),
                 unit="photo",
                 disable=quiet,

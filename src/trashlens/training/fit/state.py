@@ -19,6 +19,12 @@ __all__ = ["Progress", "find_state", "hash_inputs", "read_progress", "remove_sta
 
 STATE_FOLDER = "state"
 PROGRESS_FILE = "progress.json"
+NEEDED = {
+    "weights": "Weights are a safetensors file.",
+    "teacher": "A teacher is the folder that `trashlens train teacher` writes, or a bundle: "
+    "--objective.distill.teacher=models/teacher.",
+}
+"""What a local input is, to those who gave another."""
 
 
 @dataclass(kw_only=True)
@@ -52,13 +58,13 @@ def hash_inputs(recipe: Recipe) -> dict[str, str]:
         paths["weights"] = Path(recipe.network.weights)
     if recipe.objective.distill is not None:
         paths["teacher"] = teacher_file(recipe.objective.distill.teacher)
-    try:
-        return {name: hash_file(path) for name, path in paths.items()}
-    except OSError as error:
-        raise RecipeError(
-            f"{error.filename} cannot be read ({error.strerror}). Weights are a safetensors file; a teacher "
-            "is the folder that `trashlens train teacher` wrote, or a bundle."
-        ) from error
+    digests = {}
+    for name, path in paths.items():
+        try:
+            digests[name] = hash_file(path)
+        except OSError as error:
+            raise RecipeError(f"{path} cannot be read ({error.strerror}). {NEEDED[name]}") from error
+    return digests
 
 
 def read_progress(recipe: Recipe, *, processes: int) -> Progress | None:

@@ -90,7 +90,7 @@ def _draw_accuracy(
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
-    axes.set_xlabel("time of one photo, ms (median)")
+    axes.set_xlabel("time of one photo, ms (median; equal times side by side)")
     axes.set_ylabel(f"test accuracy (95 % over {study.unit}s)")
     if axes.collections:  # else no network's time is known
         axes.legend(frameon=False, labelcolor="linecolor", loc="best", handletextpad=0.2)
@@ -144,7 +144,7 @@ def _draw_gains(axes: Axes, study: Study, gains: Sequence[Gain], colours: Mappin
         low, high = 100 * gain.evidence.low, 100 * gain.evidence.high
         axes.hlines(row, low, high, color=colour, linewidth=2)
         axes.annotate(
-            f"p = {format_p(gain.evidence.p_holm)}",
+            f"p (Holm) = {format_p(gain.evidence.p_holm)}",
             (100 * gain.mean, row),
             xytext=(0, 8),
             textcoords="offset points",

@@ -16,6 +16,8 @@ __all__ = ["Answer", "RunRecord", "read_record", "read_records", "recipe_differe
 FORMAT = 1
 SUM_TOLERANCE = 0.01
 """How far the rounded probabilities of a photo may be from 1 together."""
+PLACES = ("network.weights", "data.source")
+"""The settings that say where to take something from, which differs from machine to machine."""
 MAPPINGS = frozenset({"network.arguments", "network.rename"})
 """The settings whose value is a mapping, which is no section of the recipe."""
 
@@ -179,13 +181,16 @@ def read_records(folder: Path) -> list[RunRecord]:
 def recipe_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """Return what differs between two recipes, as `augment.mixup 0.2 and 0.0`, by dotted name.
 
-    Settings that one of them does not know are left out: the code may have learned them in between.
+    Settings that one of them does not know are left out: the code may have learned them in between. So are the
+    places that weights and photos were taken from, unless one took none: `read_records` compares their content.
     """
     one, other = _flatten(first), _flatten(second)
     return [
         f"{name} {one[name]} and {other[name]}"
         for name in one
-        if name in other and one[name] != other[name]
+        if name in other
+        and one[name] != other[name]
+        and (name not in PLACES or "none" in (one[name], other[name]))
     ]
 
 

@@ -151,8 +151,10 @@ def _describe_runs(study: Study, grouped: Mapping[str, Sequence[RunRecord]]) -> 
     took = f"; {len(timed_s)} of them were timed, {format_duration(sum(timed_s))} together"
     machines = sorted({record.machine for record in records})
     commits = sorted({(record.commit or "unknown")[:12] for record in records})
+    teachers = sorted({record.teacher_sha256[:12] for record in records if record.teacher_sha256})
+    taught = f" Teacher: checkpoint {teachers[0]}." if len(teachers) == 1 else ""
     return (
         f"{len(records)} of {study.planned} runs on the {records[0].data['split']} split ({photos:,} test photos"
         f"{' over all folds' if study.folds else ''}){took if timed_s else ''}. Machine: {'; '.join(machines)}. "
-        f"Commit of the code: {', '.join(commits)}."
+        f"Commit of the code: {', '.join(commits)}.{taught}"
     )

@@ -40,7 +40,10 @@ def _conclude(study: Study, gains: Sequence[Gain]) -> str:
     if len(weighed) == 1:
         whose = f"`{largest.variant}` does not differ from `{study.baseline}` beyond chance, by"
     else:
-        whose = f"no variant differs from `{study.baseline}` beyond chance, `{largest.variant}` most, by"
+        whose = (
+            f"no variant differs from `{study.baseline}` beyond chance; the largest difference, of "
+            f"`{largest.variant}`, is"
+        )
     single = ", ".join(f"`{gain.variant}`" for gain in gains if not gain.evidence)
     beside = f"; one {study.unit} says nothing about {single}" if single else ""
     return f"a tie: {whose} {points} ({_cite(study, largest, largest.evidence, len(weighed))}){beside}."
@@ -65,14 +68,15 @@ def _name_differences(study: Study, found: Sequence[Gain], *, compared: int) -> 
 
 
 def _cite(study: Study, gain: Gain, evidence: Evidence, compared: int) -> str:
-    """Return interval, p, and what it was corrected for."""
+    """Return both intervals, p, and what it was corrected for."""
     corrected = (
         f", {format_p(evidence.p_holm)} after Holm's correction for {compared} comparisons"
         if compared > 1
         else ""
     )
     return (
-        f"95 % interval {format_points(evidence.low)} to {format_points(evidence.high)} over "
-        f"{len(gain.differences)} {study.unit}s, p = {format_p(evidence.p)}{corrected}; over objects "
-        f"{format_points(gain.objects_low)} to {format_points(gain.objects_high)}"
+        f"95 % interval for other {study.unit}s {format_points(evidence.low)} to "
+        f"{format_points(evidence.high)} from {len(gain.differences)} pairs, for photos of other objects "
+        f"{format_points(gain.objects_low)} to {format_points(gain.objects_high)}; "
+        f"p = {format_p(evidence.p)} over {study.unit}s{corrected}"
     )
