@@ -18,13 +18,12 @@ from PIL import Image
 
 from trashlens.classifier import load_classifiers
 from trashlens.errors import TrashlensError
-from trashlens.ui import build_page, launch_options
 
 __all__ = ["main"]
 
 
 def main() -> int:
-    """Serve the page until it is stopped; return 2 when the bundles cannot be used.
+    """Serve the page until it is stopped; return 2 when the bundles or the port cannot be used.
 
     Address and port come from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, the folder of the bundles from
     TRASHLENS_MODELS.
@@ -33,6 +32,13 @@ def main() -> int:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     # Gradio takes the variable for a wish and moves on to the next free port; who sets it counts on it.
     port = os.environ.get("GRADIO_SERVER_PORT")
+    if port and not port.isdecimal():
+        print(
+            f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.", file=sys.stderr
+        )
+        return 2
+    from trashlens.ui import build_page, launch_options  # Gradio reads the port as it is imported
+
     models = Path(os.environ.get("TRASHLENS_MODELS") or Path(__file__).parent / "models")
     try:
         page = build_page(load_classifiers(models))

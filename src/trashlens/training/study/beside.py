@@ -9,7 +9,9 @@ from trashlens.training.study.leak import Part, VariantLeak, measure_leak
 from trashlens.training.study.records import RunRecord, read_records
 from trashlens.training.study.table import format_points
 
-__all__ = ["put_beside"]
+__all__ = ["HEADING", "put_beside"]
+
+HEADING = "## Beside the official split"
 
 
 def put_beside(study: Study, grouped: Mapping[str, Sequence[RunRecord]], data: Path) -> list[str]:
@@ -39,7 +41,7 @@ def put_beside(study: Study, grouped: Mapping[str, Sequence[RunRecord]], data: P
         return []
     there, here = (records[0].data["photos"]["train"] for records in pairs[found[0].variant])
     return [
-        "## Beside the official split",
+        HEADING,
         _format_table(found),
         "- The same photos, named by networks of the official split "
         f"([{study.beside.study}](../{study.beside.study}/report.md)) and by those of the folds, which never saw "

@@ -6,7 +6,7 @@ from pathlib import Path
 from trashlens.errors import DataError
 from trashlens.files import replace_file
 from trashlens.training.data import read_groups
-from trashlens.training.study.beside import put_beside
+from trashlens.training.study.beside import HEADING, put_beside
 from trashlens.training.study.config import Study
 from trashlens.training.study.latency import Latencies, measure_latencies, read_latencies
 from trashlens.training.study.picture import draw_study
@@ -57,7 +57,7 @@ def report_study(study: Study, data: Path, *, measure: bool = False) -> str:
 
 
 def read_finding(folder: Path) -> str:
-    """Return the sentence and the table of the report that was written to a study's folder of records.
+    """Return the sentence and the tables of the report that was written to a study's folder of records.
 
     Raises:
         DataError: there is no report.
@@ -68,8 +68,9 @@ def read_finding(folder: Path) -> str:
         raise DataError(
             f"{folder} holds no report. `trashlens study {folder.name} --report`."
         ) from error
-    _, sentence, table, *_ = text.split("\n\n")
-    return f"{sentence}\n\n{table}"
+    _, sentence, table, *rest = text.strip().split("\n\n")
+    beside = rest[rest.index(HEADING) + 1 :] if HEADING in rest else []
+    return "\n\n".join([sentence, table, *beside])
 
 
 def _format_notes(
