@@ -32,7 +32,7 @@ def main() -> int:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     # Gradio takes the variable for a wish and moves on to the next free port; who sets it counts on it.
     port = os.environ.get("GRADIO_SERVER_PORT")
-    if port and not port.isdecimal():
+    if port is not None and not (port.isdecimal() and 0 < int(port) < 2**16):
         print(
             f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.", file=sys.stderr
         )

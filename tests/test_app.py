@@ -436,13 +436,14 @@ def test_a_missing_bundle_ends_in_a_sentence(tmp_path: Path) -> None:
     assert re.fullmatch(r"The bundle \S+teacher has no readable bundle.json\. .*\n", done.stderr)
 
 
-def test_a_port_that_is_no_number_ends_in_a_sentence(
-    models: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("port", ["abc", "", "-1", "0", "99999"])
+def test_what_is_no_port_ends_in_a_sentence(
+    models: Path, monkeypatch: pytest.MonkeyPatch, port: str
 ) -> None:
-    monkeypatch.setenv("GRADIO_SERVER_PORT", "abc")
+    monkeypatch.setenv("GRADIO_SERVER_PORT", port)
     done = run_app(models)
     assert done.returncode == 2
-    assert done.stderr == "GRADIO_SERVER_PORT is 'abc'. Give the number of a port, such as 7860.\n"
+    assert done.stderr == f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.\n"
 
 
 def test_a_damaged_bundle_ends_in_a_sentence(models: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import LABELS, coloured_photo, toy_bundle, toy_model
 from PIL import Image
 
-from trashlens.classifier import Classifier, compare, load_classifiers
+from trashlens.classifier import SMALL, Classifier, compare, load_classifiers
 from trashlens.errors import BundleError, ImageError
 
 
@@ -35,6 +35,16 @@ def test_the_json_is_the_contract(toy_models: Path) -> None:
         assert result["label"] == max(result["confidences"], key=result["confidences"].get) == "metal"
     times = [answer["decode_ms"], answer["preprocess_ms"]]
     assert all(ms > 0 for ms in [*times, *(result["infer_ms"] for result in answer["results"].values())])
+
+
+@pytest.mark.parametrize(("parameters", "spins"), [(SMALL - 1, "1"), (SMALL, "0")])
+def test_only_a_small_networks_threads_spin_and_no_longer_than_it_runs(
+    parameters: int, spins: str
+) -> None:
+    bundle = dataclasses.replace(toy_bundle("teacher", toy_model()), parameters=parameters)
+    options = Classifier(bundle)._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == spins
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
 
 
 def test_softmax_and_temperature_by_hand() -> None:

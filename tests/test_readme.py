@@ -36,8 +36,9 @@ def test_there_are_two_set_up_commands_and_ci_runs_the_second() -> None:
 
 def test_the_commands_and_recipes_named_exist() -> None:
     assert set(re.findall(r"trashlens (\w+)", README)) <= set(COMMANDS)
-    assert [name for name in COMMANDS if not re.search(rf"(trashlens |`){name}\b", README)] == []
-    assert set(re.findall(r"trashlens train ([\w-]+)", README)) <= set(RECIPES.names())
+    assert [name for name in COMMANDS if not re.search(rf"(trashlens |`){name}[` ]", README)] == []
+    recipes = set(re.findall(r"trashlens train ([\w-]+)", README))
+    assert {"teacher-stage3"} <= recipes <= set(RECIPES.names())
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http|#)([^)]+)\)|`(data/[\w.-]+\.csv)`", README))

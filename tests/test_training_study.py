@@ -488,7 +488,11 @@ def test_where_something_was_taken_from_does_not_make_another_recipe(section: st
         return recipe_differences({section: {name: one}}, {section: {name: other}})
 
     assert differences("hub", "a-file") == []
-    assert differences("hub", "none") == [f"{section}.{name} hub and none"]
+
+
+def test_weights_or_none_at_all_are_different_recipes() -> None:
+    found = recipe_differences({"network": {"weights": "hub"}}, {"network": {"weights": "none"}})
+    assert found == ["network.weights hub and none"]
 
 
 @pytest.mark.parametrize("setting", ["arguments", "rename"])
@@ -905,6 +909,23 @@ class Interrupting(Tracker):
     def log(self, _metrics: object, *, step: int) -> None:
         if step == self.at:
             raise KeyboardInterrupt
+
+
+def test_a_study_goes_on_from_the_weights_it_began_with(study_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.safetensors").write_bytes(b"other")
+    study = parse_study(str(study_file), [f"network.weights={tmp_path / 'other.safetensors'}"])
+    runs = plan_runs(study, tmp_path / "runs")
+    done = dataclasses.replace(
+        made_record("plain", 0, 70),
+        recipe=describe_recipe(runs[0].recipe),
+        weights={"source": "first.safetensors", "sha256": "a"},
+    )
+    write_all(tmp_path / "records", done)
+    with pytest.raises(
+        RecipeError, match=r"other\.safetensors holds other weights than first\.safetensors"
+    ):
+        conduct(study, runs, tmp_path / "records")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_interrupted_study_continues_where_it_stopped(

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from test_training_study import made_record, write_all
+from test_training_study import LATENCIES, made_record, write_all
 
-from trashlens.errors import RecipeError
+from trashlens.errors import DataError, RecipeError
 from trashlens.training.data import Leak
 from trashlens.training.data.manifest import (
     GroupedPhoto,
@@ -15,6 +15,7 @@ from trashlens.training.data.manifest import (
     format_grouped,
     format_manifest,
 )
+from trashlens.training.study import read_finding, report_study
 from trashlens.training.study.beside import put_beside
 from trashlens.training.study.config import Beside, Study, Variant, parse_study
 from trashlens.training.study.leak import measure_leak
@@ -30,7 +31,10 @@ def answered(variant: str, number: int, right: Mapping[str, bool], *, unit: str)
     ]
     share = sum(right.values()) / len(right)
     test = {**record.test, "photos": len(right), "accuracy": share}
-    return dataclasses.replace(record, answers=answers, test=test)
+    data, weights = record.data, record.weights
+    if unit == "fold":
+        data, weights = {**data, "photos": {**data["photos"], "train": 300}}, {"sha256": "other"}
+    return dataclasses.replace(record, answers=answers, test=test, data=data, weights=weights)
 
 
 SEEN, UNSEEN = ("a/1", "a/2", "a/3"), ("a/4", "a/5")
@@ -60,6 +64,8 @@ def test_the_leak_is_the_difference_on_the_same_photos() -> None:
     assert (found.unseen.official, found.unseen.grouped, found.unseen.leak) == (0.5, 0.5, 0.0)
     assert (found.unseen.low, found.unseen.high) == (0.0, 0.0)
     assert found.every.leak == pytest.approx(0.3)
+    assert found.net is not None
+    assert found.net[0] == pytest.approx(0.5)
     # One photo is the least that a resample of five can hold, with 0 or 1 gained.
     assert 0.0 <= found.every.low < 0.3 < found.every.high <= 1.0
 
@@ -73,6 +79,9 @@ def test_photos_of_one_object_stand_or_fall_together() -> None:
     assert together.seen is not None
     assert alone.seen.high > alone.seen.low
     assert together.seen.low == together.seen.high == pytest.approx(0.5)
+    assert together.net == pytest.approx((0.5, 0.5, 0.5))
+    assert alone.net is not None
+    assert alone.net[1] < 0.5 < alone.net[2]
 
 
 def test_folds_that_have_none_of_the_photos_say_nothing() -> None:
@@ -80,7 +89,7 @@ def test_folds_that_have_none_of_the_photos_say_nothing() -> None:
     assert measure_leak("plain", OFFICIAL, elsewhere, LEAK, {}) is None
     first = measure_leak("plain", OFFICIAL, FOLDS[:1], Leak(seen=SEEN, unseen=("a/5",)), {})
     assert first is not None
-    assert (first.every.photos, first.unseen) == (3, None)
+    assert (first.every.photos, first.unseen, first.net) == (3, None, None)
 
 
 @pytest.fixture
@@ -113,12 +122,13 @@ STUDY = Study(
     baseline="plain",
     variants={"plain": Variant(recipe="baseline"), "other": Variant(recipe="student")},
     folds=[0, 1],
-    beside=Beside(study="seeds", variants={"plain": "plain", "other": "hinton"}),
+    beside=Beside(study="seeds", variants={"plain": "plain"}),
 )
 
 
 def test_a_report_of_folds_puts_the_official_split_beside(data: Path) -> None:
-    assert put_beside(STUDY, {"plain": FOLDS}, data) == []  # the other study has no records yet
+    said = put_beside(STUDY, {"plain": FOLDS}, data)
+    assert said == ["## Beside the official split", "There are no records of the study `seeds` yet."]
     write_all(data / "studies" / "seeds", *OFFICIAL)
     heading, table, note = put_beside(STUDY, {"plain": FOLDS}, data)
     assert heading == "## Beside the official split"
@@ -127,22 +137,42 @@ def test_a_report_of_folds_puts_the_official_split_beside(data: Path) -> None:
     assert others == [
         "| plain | look-alike trained on | 3 | 0.833 | 0.333 | +50.00 (+50.00 to +50.00) |",
         "| plain | none trained on | 2 | 0.500 | 0.500 | +0.00 (+0.00 to +0.00) |",
+        "| plain | *net* | | | | +50.00 (+50.00 to +50.00) |",
     ]
-    assert "[seeds](../seeds/report.md)" in note
+    explained, differing = note.splitlines()
+    assert "of the study `seeds`, on the official split" in explained
+    assert differing == (
+        "- On the official split and the folds `plain` had 400 and about 300 training photos; other starting "
+        "weights."
+    )
     assert put_beside(dataclasses.replace(STUDY, beside=None), {"plain": FOLDS}, data) == []
+    misnamed = dataclasses.replace(STUDY, beside=Beside(study="seeds", variants={"plain": "nobody"}))
+    with pytest.raises(DataError, match="The study seeds has no runs of nobody, beside which plain"):
+        put_beside(misnamed, {"plain": FOLDS}, data)
+
+
+def test_the_finding_brings_what_stands_beside(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trashlens.training.study.report.measure_latencies", lambda *_: LATENCIES)
+    write_all(data / "studies" / "seeds", *OFFICIAL)
+    write_all(data / "studies" / "folds", *FOLDS)
+    study = dataclasses.replace(STUDY, variants={"plain": STUDY.variants["plain"]})
+    text = report_study(study, data)
+    _, sentence, table, _, _, _, beside, notes = text.split("\n\n")
+    found = read_finding(data / "studies" / "folds")
+    assert found == f"{sentence}\n\n{table}\n\n{beside}\n\n{notes}"
 
 
 def test_only_folds_and_their_own_variants_are_put_beside(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="by its folds, and by its own variants"):
+    with pytest.raises(ValueError, match="leave out `beside`"):
         dataclasses.replace(STUDY, folds=[], seeds=[0])
-    with pytest.raises(ValueError, match="by its folds, and by its own variants"):
+    with pytest.raises(ValueError, match=r"beside\.variants names nobody, which is none of"):
         dataclasses.replace(STUDY, beside=Beside(study="seeds", variants={"nobody": "plain"}))
     path = tmp_path / "s.yaml"
     path.write_text(
         "name: a\nquestion: q\nbaseline: p\nseeds: [0]\nvariants: {p: {recipe: baseline}}\n"
         "beside: {study: b, variants: {p: p}}\n"
     )
-    with pytest.raises(RecipeError, match="by its folds, and by its own variants"):
+    with pytest.raises(RecipeError, match="leave out `beside`"):
         parse_study(str(path))
 
 

@@ -41,8 +41,7 @@ def predict_command(argv: Sequence[str]) -> int:
                 comparison = compare(classifiers, photo)
             except ImageError as error:
                 refused += 1
-                said = str(error)
-                print(said if str(photo) in said else f"{photo}: {said}", file=sys.stderr)
+                print(f"{photo}: {error}", file=sys.stderr)
                 continue
             if options.json:
                 print(json.dumps({"path": str(photo), **comparison.to_json()}))

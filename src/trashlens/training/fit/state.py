@@ -21,8 +21,8 @@ STATE_FOLDER = "state"
 PROGRESS_FILE = "progress.json"
 NEEDED = {
     "weights": "Weights are a safetensors file.",
-    "teacher": "A teacher is the folder that `trashlens train teacher` writes, or a bundle: "
-    "--objective.distill.teacher=models/teacher.",
+    "teacher": "A teacher is the folder that `trashlens train teacher` writes, or a bundle such as "
+    "models/teacher.",
 }
 """What a local input is, to those who gave another."""
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trashlens.errors import DataError
 from trashlens.training.data import DataConfig, leak_of, read_groups, read_manifest
 from trashlens.training.study.config import Study
 from trashlens.training.study.leak import Part, VariantLeak, measure_leak
-from trashlens.training.study.records import RunRecord, read_records
+from trashlens.training.study.records import RunRecord, read_records, recipe_differences
 from trashlens.training.study.table import format_points
 
 __all__ = ["HEADING", "put_beside"]
@@ -21,34 +22,67 @@ def put_beside(study: Study, grouped: Mapping[str, Sequence[RunRecord]], data: P
     study names none, or where that one has no records yet.
 
     Raises:
-        DataError: the other study's records cannot be used together.
+        DataError: the other study's records cannot be used together, or lack a variant that is named.
     """
     if study.beside is None:
         return []
     official: dict[str, list[RunRecord]] = {}
     for record in read_records(data / "studies" / study.beside.study):
         official.setdefault(record.variant, []).append(record)
+    if not official:
+        return [HEADING, f"There are no records of the study `{study.beside.study}` yet."]
     groups = read_groups(data)
     parted = leak_of(read_manifest(DataConfig(folder=data).manifest), groups)
-    pairs = {
-        here: (official[there], grouped[here])
-        for here, there in study.beside.variants.items()
-        if there in official and here in grouped
-    }
-    measured = [measure_leak(variant, *pair, parted, groups) for variant, pair in pairs.items()]
-    found = [one for one in measured if one is not None]
+    found: list[VariantLeak] = []
+    differing: list[str] = []
+    for here, there in study.beside.variants.items():
+        if there not in official:
+            raise DataError(
+                f"The study {study.beside.study} has no runs of {there}, beside which {here} is to be put."
+            )
+        measured = measure_leak(here, official[there], grouped.get(here, ()), parted, groups)
+        if measured is not None:
+            found.append(measured)
+            differing += _differences(here, official[there][0], grouped[here][0])
     if not found:
         return []
-    there, here = (records[0].data["photos"]["train"] for records in pairs[found[0].variant])
     return [
         HEADING,
         _format_table(found),
-        "- The same photos, named by networks of the official split "
-        f"([{study.beside.study}](../{study.beside.study}/report.md)) and by those of the folds, which never saw "
-        "another photo of the same object; means over the runs, intervals over objects. The difference is what "
-        "look-alikes flatter. Where the official split trains on no look-alike either, what differs is chance and "
-        f"the number of training photos, {there:,} there and about {here:,} here.",
+        "\n".join(f"- {note}" for note in [_explain(study), *differing]),
     ]
+
+
+def _explain(study: Study) -> str:
+    assert study.beside is not None
+    return (
+        f"The same photos, named by the networks of the study `{study.beside.study}`, on the official split, and "
+        "by those of the folds, which were trained and validated on no other photo of the same object; means over "
+        "the runs. *Net* is what look-alikes among the training photos flatter the score by: the difference on "
+        "photos that have some, less that on photos that have none. Intervals are over objects; what other seeds "
+        "would give is not in them."
+    )
+
+
+def _differences(variant: str, there: RunRecord, here: RunRecord) -> list[str]:
+    """Return what else the two were trained differently in, as a note; none where that is nothing."""
+    said = [
+        f"{there.data['photos']['train']:,} and about {here.data['photos']['train']:,} training photos",
+        *(
+            said
+            for said in recipe_differences(there.recipe, here.recipe)
+            if not said.startswith(("role ", "data."))
+        ),
+    ]
+    if there.precision != here.precision:
+        said.append(f"precision {there.precision} and {here.precision}")
+    if (there.weights or {}).get("sha256") != (here.weights or {}).get("sha256"):
+        said.append("other starting weights")
+    if there.teacher_sha256 != here.teacher_sha256:
+        said.append("other teachers")
+    if there.commit != here.commit:
+        said.append(f"commits {(there.commit or 'unknown')[:12]} and {(here.commit or 'unknown')[:12]}")
+    return [f"On the official split and the folds `{variant}` had {'; '.join(said)}."]
 
 
 def _format_table(found: Sequence[VariantLeak]) -> str:
@@ -64,12 +98,17 @@ def _format_table(found: Sequence[VariantLeak]) -> str:
             ("none trained on", one.unseen),
         )
         rows += [_format_row(one.variant, said, part) for said, part in parts if part is not None]
+        if one.net is not None:
+            rows.append(f"| {one.variant} | *net* | | | | {_format_difference(*one.net)} |")
     return "\n".join(rows)
 
 
 def _format_row(variant: str, said: str, part: Part) -> str:
-    interval = f"{format_points(part.low)} to {format_points(part.high)}"
     return (
         f"| {variant} | {said} | {part.photos} | {part.official:.3f} | {part.grouped:.3f} "
-        f"| {format_points(part.leak)} ({interval}) |"
+        f"| {_format_difference(part.leak, part.low, part.high)} |"
     )
+
+
+def _format_difference(share: float, low: float, high: float) -> str:
+    return f"{format_points(share)} ({format_points(low)} to {format_points(high)})"

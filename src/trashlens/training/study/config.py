@@ -78,8 +78,13 @@ class Study:
             raise ValueError("Seeds and folds must differ and must not be negative.")
         if self.folds and max(self.folds) >= FOLDS:
             raise ValueError(f"Folds must lie in 0 to {FOLDS - 1}.")
-        if self.beside and not (self.folds and self.beside.variants.keys() <= self.variants.keys()):
-            raise ValueError("A study is reported beside another by its folds, and by its own variants.")
+        if self.beside and not self.folds:
+            raise ValueError(
+                "Only a study of folds has something to put beside another: leave out `beside`."
+            )
+        for name in self.beside.variants if self.beside else ():
+            if name not in self.variants:
+                raise ValueError(f"beside.variants names {name}, which is none of the study's variants.")
         for name, variant in self.variants.items():
             if not set(variant.only) <= set(self.numbers):
                 raise ValueError(f"{name}.only names seeds or folds that the study has not.")

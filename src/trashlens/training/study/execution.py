@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trashlens.errors import TrainingError
+from trashlens.errors import RecipeError, TrainingError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import PREDICTIONS_FILE, WEIGHTS_FILE
 from trashlens.training.checkpoint import read_record as read_checkpoint_record
@@ -19,7 +19,12 @@ from trashlens.training.fit import fit
 from trashlens.training.study.config import Study
 from trashlens.training.study.plan import Run, describe_recipe
 from trashlens.training.study.records import Answer, RunRecord, write_record
-from trashlens.training.study.standing import estimate_left_s, find_standings, format_duration
+from trashlens.training.study.standing import (
+    Standing,
+    estimate_left_s,
+    find_standings,
+    format_duration,
+)
 
 __all__ = ["conduct", "make_record"]
 
@@ -37,11 +42,13 @@ def conduct(study: Study, runs: Sequence[Run], records: Path) -> None:
     A run whose loss is not finite does not keep the others from being trained, but its students are left out.
 
     Raises:
-        RecipeError: a run cannot work, or its record or folder belongs to another recipe.
+        RecipeError: a run cannot work, its record or folder belongs to another recipe, or it would start from
+            other weights than those that are done.
         DataError: the photos cannot be prepared, or a record is damaged.
         TrainingError: some runs stopped, or their teachers did; the others are done.
     """
     standings = find_standings(runs, records)
+    _check_weights(standings)
     failed: dict[Path, str] = {}
     for index, standing in enumerate(standings):
         if standing.state == "done":
@@ -66,6 +73,30 @@ def conduct(study: Study, runs: Sequence[Run], records: Path) -> None:
     if failed:
         named = ", ".join(failed.values())
         raise TrainingError(f"Of {len(runs)} runs {len(failed)} stopped: {named}.")
+
+
+def _check_weights(standings: Sequence[Standing]) -> None:
+    """Refuse to start from a file of other weights than the runs that are done: they could not be compared."""
+    known = {
+        standing.record.recipe["network"]["name"]: standing.record.weights
+        for standing in standings
+        if standing.record is not None
+        and standing.record.weights
+        and "sha256" in standing.record.weights
+    }
+    begun_from = {
+        (network.name, network.weights)
+        for network in (
+            standing.run.recipe.network for standing in standings if standing.state == "to do"
+        )
+    }
+    for name, weights in sorted(begun_from):
+        done = known.get(name)
+        if done and weights not in ("hub", "none") and hash_file(Path(weights)) != done["sha256"]:
+            raise RecipeError(
+                f"{weights} holds other weights than {done['source']}, from which {name} was trained already. "
+                "Give the same, or remove the records that are out of date."
+            )
 
 
 def make_record(study: Study, run: Run, wall_s: float | None) -> RunRecord:

@@ -44,7 +44,10 @@ class VariantLeak:
     seen: Part | None
     """Those of them whose object the official split trains on; None where there are none."""
     unseen: Part | None
-    """The others, which nothing leaks to: what differs there has other causes, such as fewer training photos."""
+    """The others, whose object it does not train on (but may have validated on): what differs there has other
+    causes, such as the number of training photos, and chance."""
+    net: tuple[float, float, float] | None
+    """By how much more the seen differ than the unseen, share, with its 95 % interval; None without either."""
 
 
 def measure_leak(
@@ -56,7 +59,8 @@ def measure_leak(
 ) -> VariantLeak | None:
     """Return what the official split flatters a variant by; None where the two have no test photo in common.
 
-    `leak` parts the official test photos, `groups` names the object on each photo by path.
+    `leak` parts the official test photos, `groups` names the object on each photo by path. The intervals are over
+    objects and hold the trained networks fixed: what other seeds would give is not in them.
     """
     shares = (_share_right(official), _share_right(grouped))
     every = _part(sorted(shares[0].keys() & shares[1].keys()), shares, groups)
@@ -66,7 +70,32 @@ def measure_leak(
         _part([path for path in paths if path in shares[0] and path in shares[1]], shares, groups)
         for paths in (leak.seen, leak.unseen)
     )
-    return VariantLeak(variant=variant, every=every, seen=seen, unseen=unseen)
+    net = None
+    if seen is not None and unseen is not None:
+        low, high = _resample_net(leak, shares, groups)
+        net = (seen.leak - unseen.leak, low, high)
+    return VariantLeak(variant=variant, every=every, seen=seen, unseen=unseen, net=net)
+
+
+def _resample_net(
+    leak: Leak, shares: tuple[Mapping[str, float], Mapping[str, float]], groups: Mapping[str, str]
+) -> list[float]:
+    """Return the 95 % bootstrap interval, over objects, of the seen photos' difference less the unseen ones'."""
+    official, grouped = shares
+    rows, objects = [], []
+    for seen, paths in ((1.0, leak.seen), (0.0, leak.unseen)):
+        for path in paths:
+            if path in official and path in grouped:
+                gained = official[path] - grouped[path]
+                rows.append((seen * gained, seen, (1 - seen) * gained, 1 - seen))
+                objects.append(groups.get(path, path))
+    gained_seen, seen_photos, gained_unseen, unseen_photos = resample_sums(
+        np.array(rows), np.array(objects)
+    ).T
+    both = (seen_photos > 0) & (unseen_photos > 0)
+    return percentile_interval(
+        gained_seen[both] / seen_photos[both] - gained_unseen[both] / unseen_photos[both]
+    )
 
 
 def _share_right(records: Sequence[RunRecord]) -> dict[str, float]:

@@ -182,7 +182,8 @@ def recipe_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> l
     """Return what differs between two recipes, as `augment.mixup 0.2 and 0.0`, by dotted name.
 
     Settings that one of them does not know are left out: the code may have learned them in between. So are the
-    places that weights and photos were taken from, unless one took none: `read_records` compares their content.
+    places that weights and photos were taken from, unless one took none: `read_records` compares the hashes of
+    what was found there, as far as they are known (those of weights from the Hub are not).
     """
     one, other = _flatten(first), _flatten(second)
     return [
@@ -227,7 +228,9 @@ def _tested_on(record: RunRecord) -> tuple[str, list[tuple[str, int]]]:
 
 
 def _network_of(record: RunRecord) -> str:
-    return str(record.recipe["network"]["name"])
+    """Return what weights must fit: the network with its arguments."""
+    network = record.recipe["network"]
+    return f"{network['name']} {json.dumps(network.get('arguments', {}), sort_keys=True)}"
 
 
 def _started_from(record: RunRecord) -> str | None:
