@@ -31,7 +31,7 @@ QUICK = (
     "--schedule.epochs=1 --preprocess.size_px=32 --augment.size_px=32 --loader.batch_size=64 "
     "--network.name=test_efficientnet --network.weights=none --precision=no --augment.background=0"
 )
-STUDY = ROOT / "data" / "studies" / "distillation"
+STUDIES = ROOT / "data" / "studies"
 
 LOGIC = (
     ast.FunctionDef,
@@ -48,11 +48,12 @@ IMPORTS = {"IPython", "difflib", "matplotlib_inline", "pathlib", "trashlens"}
 
 def tables(bundles: dict[str, Bundle]) -> list[str]:
     """Return the notebook's tables in its order, after the one of its quick runs."""
-    before, after = (format_table, format_pairs), (format_objects, format_rejection, format_latency)
     return [
-        *(table(bundles) for table in before),
-        read_finding(STUDY),
-        *(table(bundles) for table in after),
+        *(table(bundles) for table in (format_table, format_pairs)),
+        read_finding(STUDIES / "distillation"),
+        format_objects(bundles),
+        read_finding(STUDIES / "grouped"),
+        *(table(bundles) for table in (format_rejection, format_latency)),
     ]
 
 

@@ -693,11 +693,11 @@ def test_a_tie_is_a_tie() -> None:
     assert conclude(
         plain=(70, 71, 72, 70, 71), one=(71, 70, 73, 69, 72), two=(73, 70, 75, 68, 73)
     ).startswith(
-        "A tie: no variant differs from `plain` beyond chance; the largest difference, of `two`, is +1.00 points "
-        "of test accuracy ("
+        "A tie: no variant differs from `plain` beyond chance (p < 0.05); the largest difference, of `two`, "
+        "is +1.00 points of test accuracy ("
     )
     assert conclude(plain=(70, 71, 72, 70, 71), one=(71, 70, 73, 69, 72)).startswith(
-        "A tie: `one` does not differ from `plain` beyond chance, by +0.20 points"
+        "A tie: `one` does not differ from `plain` beyond chance (p < 0.05), by +0.20 points"
     )
 
 
@@ -717,7 +717,10 @@ def test_a_single_pair_neither_hides_a_verdict_nor_counts_as_a_comparison() -> N
     assert "Holm" not in tie
     assert tie.endswith("; one seed says nothing about `once`.")
     several = conclude(plain=plain, flat=flat, same=plain, once=(80,))
-    assert "no variant differs from `plain` beyond chance; the largest difference, of `flat`," in several
+    assert (
+        "no variant differs from `plain` beyond chance (p < 0.05); the largest difference, of `flat`,"
+        in several
+    )
     assert "after Holm's correction for 2 comparisons" in several
     gain = conclude(plain=plain, good=(80, 82, 82, 80, 82), flat=flat, once=(90,))
     assert "after Holm's correction for 2 comparisons" in gain
@@ -1123,7 +1126,7 @@ def test_a_report_measures_times_once_and_again_when_asked(
     assert len(measured) == 2
     assert "median on toy cpu." in text
     assert text.startswith(
-        "# Does it help?\n\nA tie: `other` does not differ from `plain` beyond chance, by +1.40 points"
+        "# Does it help?\n\nA tie: `other` does not differ from `plain` beyond chance (p < 0.05), by +1.40 points"
     )
     busy = {"networks": {"test_efficientnet, 32 px": {**TIMES, "infer_ms_min": 2.0}}, "cpu": "toy cpu"}
     (made_folder / "studies" / "toy" / LATENCY_FILE).write_text(json.dumps(busy))

@@ -38,10 +38,10 @@ def _conclude(study: Study, gains: Sequence[Gain]) -> str:
             f"`{study.baseline}` differ by {points}."
         )
     if len(weighed) == 1:
-        whose = f"`{largest.variant}` does not differ from `{study.baseline}` beyond chance, by"
+        whose = f"`{largest.variant}` does not differ from `{study.baseline}` beyond chance (p < {LEVEL}), by"
     else:
         whose = (
-            f"no variant differs from `{study.baseline}` beyond chance; the largest difference, of "
+            f"no variant differs from `{study.baseline}` beyond chance (p < {LEVEL}); the largest difference, of "
             f"`{largest.variant}`, is"
         )
     single = ", ".join(f"`{gain.variant}`" for gain in gains if not gain.evidence)
