@@ -46,11 +46,18 @@ def put_beside(study: Study, grouped: Mapping[str, Sequence[RunRecord]], data: P
             differing += _differences(here, official[there][0], grouped[here][0])
     if not found:
         return []
-    return [
-        HEADING,
-        _format_table(found),
-        "\n".join(f"- {note}" for note in [_explain(study), *differing]),
-    ]
+    notes = "\n".join(f"- {note}" for note in [_explain(study), *differing])
+    return [HEADING, " ".join(_conclude(one) for one in found), _format_table(found), notes]
+
+
+def _conclude(one: VariantLeak) -> str:
+    every = one.every
+    return (
+        f"Look-alikes flatter: of the official split's {every.photos} test photos `{one.variant}` names "
+        f"{100 * every.official:.1f} % right, and {100 * every.grouped:.1f} % when it is trained on folds that "
+        f"keep look-alikes apart, a difference of {format_points(every.leak)} points (95 % interval "
+        f"{format_points(every.low)} to {format_points(every.high)} over objects)."
+    )
 
 
 def _explain(study: Study) -> str:
