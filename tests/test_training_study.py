@@ -454,7 +454,7 @@ def test_each_seed_or_fold_may_have_its_own_teacher_but_only_one(unit: str, tmp_
 def test_one_network_is_compared_only_from_the_same_starting_weights(tmp_path: Path) -> None:
     def begun(variant: str, digest: str, *, name: str = "light", role: str = "baseline") -> RunRecord:
         record = made_record(variant, 0, 70, role=role)
-        recipe = {**record.recipe, "network": {"name": name}}
+        recipe = {**record.recipe, "network": {**record.recipe["network"], "name": name}}
         return dataclasses.replace(record, recipe=recipe, weights={"source": "w", "sha256": digest})
 
     same = [begun("one", "a"), begun("other", "a"), begun("big", "b", name="heavy", role="teacher")]
@@ -927,6 +927,9 @@ def test_a_study_goes_on_from_the_weights_it_began_with(study_file: Path, tmp_pa
     with pytest.raises(
         RecipeError, match=r"other\.safetensors holds other weights than first\.safetensors"
     ):
+        conduct(study, runs, tmp_path / "records")
+    (tmp_path / "other.safetensors").unlink()
+    with pytest.raises(RecipeError, match=r"other\.safetensors cannot be read \(No such file"):
         conduct(study, runs, tmp_path / "records")
     assert not (tmp_path / "runs").exists()
 

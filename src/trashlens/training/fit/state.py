@@ -15,7 +15,15 @@ from trashlens.training.checkpoint import read_record
 from trashlens.training.fit.teachers import teacher_file
 from trashlens.training.recipe import Recipe
 
-__all__ = ["Progress", "find_state", "hash_inputs", "read_progress", "remove_states", "save_state"]
+__all__ = [
+    "Progress",
+    "find_state",
+    "hash_inputs",
+    "hash_weights",
+    "read_progress",
+    "remove_states",
+    "save_state",
+]
 
 STATE_FOLDER = "state"
 PROGRESS_FILE = "progress.json"
@@ -53,18 +61,27 @@ def hash_inputs(recipe: Recipe) -> dict[str, str]:
     Raises:
         RecipeError: one of them cannot be read.
     """
-    paths = {}
-    if recipe.network.weights not in ("hub", "none"):
-        paths["weights"] = Path(recipe.network.weights)
+    digests = {"weights": hash_weights(recipe)}
     if recipe.objective.distill is not None:
-        paths["teacher"] = teacher_file(recipe.objective.distill.teacher)
-    digests = {}
-    for name, path in paths.items():
-        try:
-            digests[name] = hash_file(path)
-        except OSError as error:
-            raise RecipeError(f"{path} cannot be read ({error.strerror}). {NEEDED[name]}") from error
-    return digests
+        digests["teacher"] = _hash_input("teacher", teacher_file(recipe.objective.distill.teacher))
+    return {name: digest for name, digest in digests.items() if digest is not None}
+
+
+def hash_weights(recipe: Recipe) -> str | None:
+    """Return the SHA-256 of the local file of weights a run starts from; None for those of the Hub, or none.
+
+    Raises:
+        RecipeError: it cannot be read.
+    """
+    weights = recipe.network.weights
+    return None if weights in ("hub", "none") else _hash_input("weights", Path(weights))
+
+
+def _hash_input(name: str, path: Path) -> str:
+    try:
+        return hash_file(path)
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read ({error.strerror}). {NEEDED[name]}") from error
 
 
 def read_progress(recipe: Recipe, *, processes: int) -> Progress | None:

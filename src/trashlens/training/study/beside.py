@@ -19,7 +19,7 @@ def put_beside(study: Study, grouped: Mapping[str, Sequence[RunRecord]], data: P
     """Return the blocks of Markdown that compare the study's folds with the study it names.
 
     `grouped` holds the records by variant, `data` the manifests and the studies. There are no blocks where the
-    study names none, or where that one has no records yet.
+    study names none, or has answered none of the other's photos.
 
     Raises:
         DataError: the other study's records cannot be used together, or lack a variant that is named.
@@ -43,7 +43,7 @@ def put_beside(study: Study, grouped: Mapping[str, Sequence[RunRecord]], data: P
         measured = measure_leak(here, official[there], grouped.get(here, ()), parted, groups)
         if measured is not None:
             found.append(measured)
-            differing += _differences(here, official[there][0], grouped[here][0])
+            differing.append(_name_differences(here, official[there][0], grouped[here][0]))
     if not found:
         return []
     notes = "\n".join(f"- {note}" for note in [_explain(study), *differing])
@@ -71,8 +71,8 @@ def _explain(study: Study) -> str:
     )
 
 
-def _differences(variant: str, there: RunRecord, here: RunRecord) -> list[str]:
-    """Return what else the two were trained differently in, as a note; none where that is nothing."""
+def _name_differences(variant: str, there: RunRecord, here: RunRecord) -> str:
+    """Return what else the two were trained differently in, as a note."""
     said = [
         f"{there.data['photos']['train']:,} and about {here.data['photos']['train']:,} training photos",
         *(
@@ -83,13 +83,13 @@ def _differences(variant: str, there: RunRecord, here: RunRecord) -> list[str]:
     ]
     if there.precision != here.precision:
         said.append(f"precision {there.precision} and {here.precision}")
-    if (there.weights or {}).get("sha256") != (here.weights or {}).get("sha256"):
+    if there.weights_sha256 != here.weights_sha256:
         said.append("other starting weights")
     if there.teacher_sha256 != here.teacher_sha256:
         said.append("other teachers")
     if there.commit != here.commit:
-        said.append(f"commits {(there.commit or 'unknown')[:12]} and {(here.commit or 'unknown')[:12]}")
-    return [f"On the official split and the folds `{variant}` had {'; '.join(said)}."]
+        said.append(f"commits {there.short_commit} and {here.short_commit}")
+    return f"On the official split and the folds `{variant}` had {'; '.join(said)}."
 
 
 def _format_table(found: Sequence[VariantLeak]) -> str:

@@ -16,9 +16,10 @@ from trashlens.training.checkpoint import read_record as read_checkpoint_record
 from trashlens.training.evaluate import calibration_error, change_temperature, score
 from trashlens.training.export import fit_temperature
 from trashlens.training.fit import fit
+from trashlens.training.fit.state import hash_weights
 from trashlens.training.study.config import Study
 from trashlens.training.study.plan import Run, describe_recipe
-from trashlens.training.study.records import Answer, RunRecord, write_record
+from trashlens.training.study.records import Answer, RunRecord, name_network, write_record
 from trashlens.training.study.standing import (
     Standing,
     estimate_left_s,
@@ -78,24 +79,20 @@ def conduct(study: Study, runs: Sequence[Run], records: Path) -> None:
 def _check_weights(standings: Sequence[Standing]) -> None:
     """Refuse to start from a file of other weights than the runs that are done: they could not be compared."""
     known = {
-        standing.record.recipe["network"]["name"]: standing.record.weights
+        name_network(standing.record.recipe): standing.record
         for standing in standings
-        if standing.record is not None
-        and standing.record.weights
-        and "sha256" in standing.record.weights
+        if standing.record is not None and standing.record.weights_sha256
     }
     begun_from = {
-        (network.name, network.weights)
-        for network in (
-            standing.run.recipe.network for standing in standings if standing.state == "to do"
-        )
+        (name_network(describe_recipe(recipe)), recipe.network.weights): recipe
+        for recipe in (standing.run.recipe for standing in standings if standing.state == "to do")
     }
-    for name, weights in sorted(begun_from):
-        done = known.get(name)
-        if done and weights not in ("hub", "none") and hash_file(Path(weights)) != done["sha256"]:
+    for (network, weights), recipe in begun_from.items():
+        done = known.get(network)
+        if done and done.weights and hash_weights(recipe) not in (None, done.weights_sha256):
             raise RecipeError(
-                f"{weights} holds other weights than {done['source']}, from which {name} was trained already. "
-                "Give the same, or remove the records that are out of date."
+                f"{weights} holds other weights than {done.weights['source']}, from which {network} was trained "
+                "already. Give the same, or remove the records that are out of date."
             )
 
 

@@ -18,9 +18,9 @@ from trashlens.image import Preprocess
 from trashlens.machine import processor_name
 from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network
-from trashlens.training.study.records import RunRecord
+from trashlens.training.study.records import RunRecord, name_network
 
-__all__ = ["LATENCY_FILE", "Latencies", "measure_latencies", "name_network", "read_latencies"]
+__all__ = ["LATENCY_FILE", "Latencies", "measure_latencies", "name_served", "read_latencies"]
 
 LATENCY_FILE = "latency.json"
 WARM_UP = 10
@@ -36,11 +36,11 @@ class Latencies:
     cpu: str
     """The processor, with the number of cores used."""
     networks: dict[str, dict[str, float]]
-    """`infer_ms_p50`, `infer_ms_p95` and `infer_ms_min`, milliseconds, by `name_network`."""
+    """`infer_ms_p50`, `infer_ms_p95` and `infer_ms_min`, milliseconds, by `name_served`."""
 
     def median_ms(self, record: RunRecord) -> float | None:
         """Return the median time of a record's network, milliseconds; None where it was not measured."""
-        times = self.networks.get(name_network(record))
+        times = self.networks.get(name_served(record))
         return times["infer_ms_p50"] if times else None
 
     @property
@@ -51,14 +51,12 @@ class Latencies:
         )
 
 
-def name_network(record: RunRecord) -> str:
+def name_served(record: RunRecord) -> str:
     """Return what tells apart networks of different speed: name, arguments and input size.
 
     How a network was trained changes none of its operations.
     """
-    network = record.recipe["network"]
-    arguments = "".join(f" {name}={value}" for name, value in sorted(network["arguments"].items()))
-    return f"{network['name']}{arguments}, {record.recipe['preprocess']['size_px']} px"
+    return f"{name_network(record.recipe)}, {record.recipe['preprocess']['size_px']} px"
 
 
 def read_latencies(folder: Path) -> Latencies | None:
@@ -91,7 +89,7 @@ def measure_latencies(records: Iterable[RunRecord], folder: Path) -> Latencies:
     Raises:
         RecipeError: a network cannot be created.
     """
-    networks = {name_network(record): record for record in records}
+    networks = {name_served(record): record for record in records}
     classifiers = {name: _open(record) for name, record in networks.items()}
     images = {
         name: np.random.default_rng(0).standard_normal(_shape(classifier)).astype(np.float32)

@@ -63,35 +63,32 @@ def measure_leak(
     objects and hold the trained networks fixed: what other seeds would give is not in them.
     """
     shares = (_share_right(official), _share_right(grouped))
-    every = _part(sorted(shares[0].keys() & shares[1].keys()), shares, groups)
+    common = shares[0].keys() & shares[1].keys()
+    every = _part(sorted(common), shares, groups)
     if every is None:
         return None
-    seen, unseen = (
-        _part([path for path in paths if path in shares[0] and path in shares[1]], shares, groups)
-        for paths in (leak.seen, leak.unseen)
-    )
+    paths = [[path for path in part if path in common] for part in (leak.seen, leak.unseen)]
+    seen, unseen = (_part(part, shares, groups) for part in paths)
     net = None
     if seen is not None and unseen is not None:
-        low, high = _resample_net(leak, shares, groups)
+        low, high = _resample_net(paths[0], paths[1], shares, groups)
         net = (seen.leak - unseen.leak, low, high)
     return VariantLeak(variant=variant, every=every, seen=seen, unseen=unseen, net=net)
 
 
 def _resample_net(
-    leak: Leak, shares: tuple[Mapping[str, float], Mapping[str, float]], groups: Mapping[str, str]
+    seen: Sequence[str],
+    unseen: Sequence[str],
+    shares: tuple[Mapping[str, float], Mapping[str, float]],
+    groups: Mapping[str, str],
 ) -> list[float]:
     """Return the 95 % bootstrap interval, over objects, of the seen photos' difference less the unseen ones'."""
-    official, grouped = shares
-    rows, objects = [], []
-    for seen, paths in ((1.0, leak.seen), (0.0, leak.unseen)):
-        for path in paths:
-            if path in official and path in grouped:
-                gained = official[path] - grouped[path]
-                rows.append((seen * gained, seen, (1 - seen) * gained, 1 - seen))
-                objects.append(groups.get(path, path))
-    gained_seen, seen_photos, gained_unseen, unseen_photos = resample_sums(
-        np.array(rows), np.array(objects)
-    ).T
+    paths = [*seen, *unseen]
+    gained = np.array([shares[0][path] - shares[1][path] for path in paths])
+    is_seen = np.arange(len(paths)) < len(seen)
+    values = np.stack([gained * is_seen, is_seen, gained * ~is_seen, ~is_seen], axis=1)
+    sums = resample_sums(values, np.array([groups.get(path, path) for path in paths]))
+    gained_seen, seen_photos, gained_unseen, unseen_photos = sums.T
     both = (seen_photos > 0) & (unseen_photos > 0)
     return percentile_interval(
         gained_seen[both] / seen_photos[both] - gained_unseen[both] / unseen_photos[both]

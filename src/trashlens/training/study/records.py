@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 from trashlens.errors import DataError
 from trashlens.files import replace_file
 
-__all__ = ["Answer", "RunRecord", "read_record", "read_records", "recipe_differences", "write_record"]
+__all__ = [
+    "Answer",
+    "RunRecord",
+    "name_network",
+    "read_record",
+    "read_records",
+    "recipe_differences",
+    "write_record",
+]
 
 FORMAT = 1
 SUM_TOLERANCE = 0.01
@@ -82,6 +90,16 @@ class RunRecord:
     def recipe_sha256(self) -> str:
         """SHA-256 of the recipe, hexadecimal."""
         return hashlib.sha256(json.dumps(self.recipe, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the file of weights it started from; None where that is not known, as of those of the Hub."""
+        return self.weights.get("sha256") if self.weights else None
+
+    @property
+    def short_commit(self) -> str:
+        """The first digits of the commit, or `unknown`."""
+        return (self.commit or "unknown")[:12]
 
     def number(self, unit: str) -> int | None:
         """Return the seed or the fold, as `unit` says."""
@@ -172,7 +190,10 @@ def read_records(folder: Path) -> list[RunRecord]:
         ("were tested on different photos", [(r, r.fold, _tested_on(r)) for r in records]),
         ("were trained with different precision", [(r, None, r.precision) for r in records]),
         ("had different teachers", _list_teachers(records)),
-        ("started from different weights", [(r, _network_of(r), _started_from(r)) for r in records]),
+        (
+            "started from different weights",
+            [(r, name_network(r.recipe), r.weights_sha256) for r in records],
+        ),
     ):
         _demand_one(folder, values, said)
     return records
@@ -193,6 +214,13 @@ def recipe_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> l
         and one[name] != other[name]
         and (name not in PLACES or "none" in (one[name], other[name]))
     ]
+
+
+def name_network(recipe: Mapping[str, Any]) -> str:
+    """Return what a recipe's weights must fit: the network's name, with its arguments."""
+    network = recipe["network"]
+    arguments = (f" {name}={value}" for name, value in sorted(network["arguments"].items()))
+    return f"{network['name']}{''.join(arguments)}"
 
 
 def _demand_one(folder: Path, values: Iterable[tuple[RunRecord, object, object]], said: str) -> None:
@@ -225,16 +253,6 @@ def _name(record: RunRecord) -> str:
 def _tested_on(record: RunRecord) -> tuple[str, list[tuple[str, int]]]:
     photos = [(answer.path, answer.label) for answer in record.answers]
     return record.data["content_sha256"], photos
-
-
-def _network_of(record: RunRecord) -> str:
-    """Return what weights must fit: the network with its arguments."""
-    network = record.recipe["network"]
-    return f"{network['name']} {json.dumps(network.get('arguments', {}), sort_keys=True)}"
-
-
-def _started_from(record: RunRecord) -> str | None:
-    return record.weights.get("sha256") if record.weights else None
 
 
 def _flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

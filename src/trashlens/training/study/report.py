@@ -151,7 +151,7 @@ def _describe_runs(study: Study, grouped: Mapping[str, Sequence[RunRecord]]) -> 
     timed_s = [record.wall_s for record in records if record.wall_s is not None]
     took = f"; {len(timed_s)} of them were timed, {format_duration(sum(timed_s))} together"
     machines = sorted({record.machine for record in records})
-    commits = sorted({(record.commit or "unknown")[:12] for record in records})
+    commits = sorted({record.short_commit for record in records})
     teachers = sorted({record.teacher_sha256[:12] for record in records if record.teacher_sha256})
     taught = f" Teacher: checkpoint {teachers[0]}." if len(teachers) == 1 else ""
     return (
