@@ -9,25 +9,34 @@ Its API with curl: upload a photo, send the path that is named to `classify`, re
     curl -s $url/call/classify/$event
 """
 
+import logging
 import os
+import shutil
+import signal
 import sys
 import warnings
 from pathlib import Path
 
 from PIL import Image
 
-from trashlens.classifier import load_classifiers
+from trashlens.classifier import load_lineup
 from trashlens.errors import TrashlensError
+from trashlens.server.desk import Desk
+from trashlens.server.settings import parse_settings
+from trashlens.server.uploads import make_room
 
 __all__ = ["main"]
 
 
 def main() -> int:
-    """Serve the page until it is stopped; return 2 when the bundles or the port cannot be used.
+    """Serve the page until it is stopped; return 2 when no bundle or not the port can be used.
 
-    Address and port come from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, the folder of the bundles from
-    TRASHLENS_MODELS.
+    `python app.py --help` lists the settings. Address and port come from GRADIO_SERVER_NAME and
+    GRADIO_SERVER_PORT.
     """
+    settings = parse_settings(models=Path(__file__).parent / "models")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("trashlens").setLevel(logging.INFO)
     # decode_image refuses large images in a sentence; Pillow's own warning names a path of the installation.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     # Gradio takes the variable for a wish and moves on to the next free port; who sets it counts on it.
@@ -37,18 +46,26 @@ def main() -> int:
             f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.", file=sys.stderr
         )
         return 2
-    from trashlens.ui import build_page, launch_options  # Gradio reads the port as it is imported
+    # Ended by an orchestrator, it cleans up as it does after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    uploads = make_room()
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads))
+    # Gradio sums up its events after each of them, which costs more than most of ours.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
+    from trashlens.ui import build_page, launch_options  # Gradio reads its variables as it is imported
 
-    models = Path(os.environ.get("TRASHLENS_MODELS") or Path(__file__).parent / "models")
     try:
-        page = build_page(load_classifiers(models))
-        page.launch(**launch_options(), server_port=int(port) if port else None)
+        desk = Desk(load_lineup(settings.models), settings)
+        page = build_page(desk)
+        page.launch(**launch_options(desk), server_port=int(port) if port else None)
     except TrashlensError as error:
         print(error, file=sys.stderr)
         return 2
     except (OSError, ValueError) as error:
         print(f"The page cannot be served on port {port or 7860}: {error}", file=sys.stderr)
         return 2
+    finally:
+        shutil.rmtree(uploads, ignore_errors=True)
     return 0
 
 

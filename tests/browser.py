@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -62,8 +63,10 @@ def app_environment(models: Path, port: int | None = None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serve(models: Path, log: Path) -> Iterator[str]:
-    """Run `app.py` on a free port of the loopback and yield its address, with a slash at the end."""
+def serve(
+    models: Path, log: Path, *, stop: signal.Signals = signal.SIGTERM, **variables: str
+) -> Iterator[str]:
+    """Run `app.py` on a free port of the loopback, and stop it; yield its address, with a slash at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -71,7 +74,7 @@ def serve(models: Path, log: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=ROOT,
-            env=app_environment(models, port),
+            env={**app_environment(models, port), **variables},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -83,7 +86,7 @@ def serve(models: Path, log: Path) -> Iterator[str]:
                 pytest.fail(f"app.py did not start: {log.read_text()}")
             yield f"http://127.0.0.1:{port}/"
         finally:
-            process.terminate()
+            process.send_signal(stop)
 
 
 @contextlib.contextmanager
@@ -115,6 +118,11 @@ def open_page(browser: Browser, url: str, **options: Any) -> Iterator[tuple[Page
 
 def call_classify(url: str, name: str, content: bytes) -> tuple[str, Any]:
     """Send a photo as `curl` would, and return the event's name and data of the answer."""
+    return call_with_path(url, upload(url, name, content))
+
+
+def upload(url: str, name: str, content: bytes) -> str:
+    """Upload a file as `curl` would, and return its path on the server."""
     boundary = "trashlens"
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
@@ -122,8 +130,8 @@ def call_classify(url: str, name: str, content: bytes) -> tuple[str, Any]:
     )
     body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
     kind = f"multipart/form-data; boundary={boundary}"
-    path = json.loads(_post(f"{url}gradio_api/upload", body, kind))[0]
-    return call_with_path(url, path)
+    path: str = json.loads(_post(f"{url}gradio_api/upload", body, kind))[0]
+    return path
 
 
 def call_with_path(url: str, path: str, *, described: bool = True) -> tuple[str, Any]:

@@ -2,12 +2,18 @@
 
 import dataclasses
 import io
+import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import urllib.error
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -24,6 +30,7 @@ from browser import (
     launch_chromium,
     open_page,
     serve,
+    upload,
 )
 from conftest import COLOURS, LABELS, coloured_photo, huge_png, toy_bundle, toy_model
 from gradio_client import Client, handle_file
@@ -32,8 +39,28 @@ from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from trashlens.bundle import ROLES
+from trashlens.classifier import load_lineup
+from trashlens.server.desk import Desk
+from trashlens.server.gate import PUBLIC
+from trashlens.server.settings import Settings
+from trashlens.ui import build_page
 
 expect.set_options(timeout=TIMEOUT_MS)
+
+OPEN_PATHS = {
+    *("", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"),
+    *("/static/{path:path}", "/assets/{path:path}"),
+    *(
+        f"/gradio_api/{path}"
+        for path in (
+            *("info", "startup-events", "theme.css", "heartbeat/{session_hash}", "cancel", "reset"),
+            *("upload", "upload_progress", "queue/join", "queue/data"),
+            *("call/{api_name}", "call/{api_name}/{event_id}", "call/v2/{api_name}"),
+            *("stream/{event_id}", "stream/{event_id}/close"),
+        )
+    ),
+}
+"""Gradio's routes that a visitor reaches, beside the files that were uploaded."""
 
 
 def encode(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
@@ -370,7 +397,9 @@ def test_the_api_refuses_a_file_over_the_limit_with_a_sentence(url: str) -> None
         call_classify(url, "huge.jpg", bytes(31 * 2**20))
     with refusal.value as answer:
         assert answer.code == 413
-        assert "exceeded maximum allowed size" in answer.read().decode()
+        assert json.load(answer) == {
+            "detail": "This is more than 30 MB. Send a smaller copy of the photo."
+        }
 
 
 def test_the_api_reads_no_file_of_the_server(url: str, tmp_path: Path) -> None:
@@ -446,15 +475,120 @@ def test_what_is_no_port_ends_in_a_sentence(
     assert done.stderr == f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.\n"
 
 
-def test_a_damaged_bundle_ends_in_a_sentence(models: Path, tmp_path: Path) -> None:
+def test_with_a_damaged_bundle_the_other_two_serve(
+    models: Path, chromium: Browser, tmp_path: Path
+) -> None:
     shutil.copytree(models, tmp_path / "models")
-    with (tmp_path / "models" / "student" / "model.onnx").open("ab") as file:
+    with (tmp_path / "models" / "teacher" / "model.onnx").open("ab") as file:
         file.write(b"!")
-    done = run_app(tmp_path / "models")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "student" in done.stderr
+    with serve(tmp_path / "models", tmp_path / "errors.txt") as url:
+        with open_page(chromium, url) as (page, _):
+            send(page, "bottle.jpg", encode(coloured_photo("plastic")))
+            expect(winner(page, "student")).to_have_text("plastic")
+            expect(winner(page, "baseline")).to_have_text("glass")
+            card = page.locator("#photo-results [data-role=teacher]")
+            expect(card).to_contain_text("unavailable")
+            expect(card).to_contain_text("The SHA-256 of teacher/model.onnx differs")
+            expect(card).not_to_contain_text(str(tmp_path))
+            page.get_by_role("tab", name="Webcam").click()
+            expect(page.locator("#networks label")).to_have_text(["baseline", "student"])
+        _, (answer,) = call_classify(url, "box.jpg", encode(coloured_photo("cardboard")))
+        assert list(answer["results"]) == ["baseline", "student"]
+        with urllib.request.urlopen(f"{url}health") as health:
+            assert json.load(health) == {
+                "status": "degraded",
+                "roles": {"teacher": "unavailable", "baseline": "ready", "student": "ready"},
+            }
+
+
+# Limits, and what a stranger can fetch
+
+
+def test_health_is_a_word(url: str) -> None:
+    with urllib.request.urlopen(f"{url}health") as health:
+        assert json.load(health)["status"] == "ok"
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(f"{url}metrics")
+    with refusal.value as answer:
+        assert answer.code == 404
+
+
+def test_a_full_queue_says_so_and_recovers(models: Path, tmp_path: Path) -> None:
+    slow = encode(Image.new("RGB", (5000, 5000)), "PNG", compress_level=1)
+    limits = {"TRASHLENS_WAITING": "1", "TRASHLENS_AT_ONCE": "1"}
+
+    def call(_: int) -> str:
+        try:
+            return call_with_path(url, path)[0]
+        except urllib.error.HTTPError as refusal:
+            with refusal as answer:
+                assert answer.code == 503
+                return str(json.load(answer)["detail"])
+
+    with serve(models, tmp_path / "errors.txt", **limits) as url, ThreadPoolExecutor(8) as clients:
+        path = upload(url, "slow.png", slow)
+        answers = Counter(clients.map(call, range(8)))
+        assert set(answers) == {"complete", "The server is busy. Try again in a moment."}
+        assert call(0) == "complete"
+
+
+def test_an_upload_is_read_back_by_its_address_alone_and_soon_deleted(
+    models: Path, tmp_path: Path
+) -> None:
+    with serve(models, tmp_path / "errors.txt", TRASHLENS_KEEP_S="2") as url:
+        photo = encode(coloured_photo("glass"))
+        path = upload(url, "mine.jpg", photo)
+        with urllib.request.urlopen(f"{url}gradio_api/file={path}") as answer:
+            assert answer.read() == photo
+        assert re.fullmatch(r"[0-9a-f]{64}", Path(path).parent.name)
+        for guess in (Path(path).parent, Path(path).parents[1], Path(path).with_name("other.jpg")):
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(f"{url}gradio_api/file={guess}")
+        deadline = time.monotonic() + 20
+        while Path(path).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        event, data = call_with_path(url, path)
+        assert event == "error"
+        assert data["error"].startswith("No photo arrived.")
+
+
+def test_a_server_that_is_stopped_or_killed_leaves_no_photo(models: Path, tmp_path: Path) -> None:
+    temporary = {"TMPDIR": str(tmp_path)}
+    with serve(models, tmp_path / "errors.txt", **temporary) as url:
+        stopped = Path(upload(url, "mine.jpg", encode(coloured_photo("glass"))))
+    assert not stopped.exists()
+    with serve(models, tmp_path / "errors.txt", stop=signal.SIGKILL, **temporary) as url:
+        killed = Path(upload(url, "mine.jpg", encode(coloured_photo("glass"))))
+    assert killed.exists()
+    with serve(models, tmp_path / "errors.txt", **temporary) as url:
+        assert not killed.exists()
+        assert call_classify(url, "good.jpg", encode(coloured_photo("metal")))[0] == "complete"
+
+
+def test_the_log_has_a_line_for_each_photo_and_none_of_its_names(models: Path, tmp_path: Path) -> None:
+    log = tmp_path / "errors.txt"
+    with serve(models, log) as url:
+        call_classify(url, "anna.jpg", encode(coloured_photo("glass")))
+        call_classify(url, "berta.jpg", b"text")
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert [line["verdict"] for line in lines] == ["answered", "refused"]
+    assert "anna" not in log.read_text()
+    assert "berta" not in log.read_text()
+
+
+def test_of_gradios_routes_only_these_pass_the_gate(toy_models: Path) -> None:
+    from gradio.routes import App
+
+    desk = Desk(load_lineup(toy_models), Settings())
+    app = App.create_app(build_page(desk))
+    routers = [route.original_router for route in app.routes if hasattr(route, "original_router")]
+    routes = [*app.routes, *(route for router in routers for route in router.routes)]
+    paths = {path.rstrip("/") for route in routes if (path := getattr(route, "path", None))}
+    assert len(paths) > 50
+    assert {
+        path for path in paths if PUBLIC.fullmatch(re.sub(r"\{.*?\}", "x", path) or "/")
+    } == OPEN_PATHS
 
 
 def test_importing_the_page_loads_no_training_package_and_writes_nothing() -> None:

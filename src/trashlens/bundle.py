@@ -17,7 +17,7 @@ from trashlens.errors import BundleError
 from trashlens.files import replace_folder
 from trashlens.image import Preprocess
 
-__all__ = ["JSON_FILE", "MODEL_FILE", "ROLES", "Bundle", "load_bundles"]
+__all__ = ["JSON_FILE", "MODEL_FILE", "ROLES", "Bundle", "load_bundle", "load_bundles"]
 
 ROLES = ("teacher", "baseline", "student")
 FORMAT = 1
@@ -169,16 +169,22 @@ class Bundle:
             (staging / JSON_FILE).write_text(text, encoding="utf-8")
 
 
+def load_bundle(models: Path, role: str) -> Bundle:
+    """Read the bundle of `role` below `models`.
+
+    Raises:
+        BundleError: it is missing or damaged, or another role's lies in its folder.
+    """
+    bundle = Bundle.load(models / role)
+    if bundle.role != role:
+        raise BundleError(f"The bundle in {models / role} is a {bundle.role}. Export the {role} there.")
+    return bundle
+
+
 def load_bundles(models: Path) -> dict[str, Bundle]:
     """Read the bundle of each role below `models`, in the order teacher, baseline, student.
 
     Raises:
         BundleError: one of the three is missing or damaged, or lies in another role's folder.
     """
-    bundles = {role: Bundle.load(models / role) for role in ROLES}
-    for role, bundle in bundles.items():
-        if bundle.role != role:
-            raise BundleError(
-                f"The bundle in {models / role} is a {bundle.role}. Export the {role} there."
-            )
-    return bundles
+    return {role: load_bundle(models, role) for role in ROLES}

@@ -12,13 +12,23 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from trashlens.bundle import Bundle, load_bundles
+from trashlens.bundle import ROLES, Bundle, load_bundle, load_bundles
 from trashlens.errors import BundleError
-from trashlens.image import Preprocess, decode_image
+from trashlens.image import ImageLimits, Preprocess, decode_image
 from trashlens.machine import count_cores
 
-__all__ = ["Classifier", "Comparison", "Prediction", "compare", "load_classifiers"]
+__all__ = [
+    "Classifier",
+    "Comparison",
+    "Lineup",
+    "Prediction",
+    "available",
+    "compare",
+    "load_classifiers",
+    "load_lineup",
+]
 
+LIMITS = ImageLimits()
 SMALL = 5_000_000
 """Below so many parameters a network's single operations are taken to be short."""
 
@@ -58,12 +68,19 @@ class Comparison:
     """From the image to the networks' inputs, milliseconds; shared where they agree on it."""
     predictions: Mapping[str, Prediction]
     """By role."""
+    size_px: tuple[int, int] = (0, 0)
+    """Width and height of the photo as it was decoded; a large JPEG is decoded at a part of its size."""
+
+    @property
+    def steps_ms(self) -> dict[str, float]:
+        """Time of each step by name, milliseconds, in their order."""
+        steps = {"decode": self.decode_ms, "preprocess": self.preprocess_ms}
+        return steps | {f"infer, {role}": one.infer_ms for role, one in self.predictions.items()}
 
     @property
     def total_ms(self) -> float:
         """Decode, preprocess and every network, milliseconds."""
-        infer_ms = sum(prediction.infer_ms for prediction in self.predictions.values())
-        return self.decode_ms + self.preprocess_ms + infer_ms
+        return sum(self.steps_ms.values())
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that the API and the command line answer with."""
@@ -149,6 +166,10 @@ class Classifier:
         ]
 
 
+Lineup = Mapping[str, Classifier | BundleError]
+"""By role, the network at work, or why it is not there."""
+
+
 def load_classifiers(models: Path, *, threads: int = 0) -> dict[str, Classifier]:
     """Open the three bundles below `models`, by role.
 
@@ -158,9 +179,36 @@ def load_classifiers(models: Path, *, threads: int = 0) -> dict[str, Classifier]
     return {role: Classifier(bundle, threads=threads) for role, bundle in load_bundles(models).items()}
 
 
+def load_lineup(models: Path, *, threads: int = 0) -> Lineup:
+    """Open what can be opened of the three bundles below `models`.
+
+    Raises:
+        BundleError: none of them can; the first one's reason.
+    """
+    lineup: dict[str, Classifier | BundleError] = {}
+    reasons = []
+    for role in ROLES:
+        try:
+            lineup[role] = Classifier(load_bundle(models, role), threads=threads)
+        except BundleError as error:
+            # Visitors read it: where the folder lies is not theirs to know.
+            lineup[role] = BundleError(str(error).replace(f"{models}{os.sep}", ""))
+            reasons.append(error)
+    if not available(lineup):
+        raise reasons[0]
+    return lineup
+
+
+def available(lineup: Lineup) -> dict[str, Classifier]:
+    """Return the networks that are at work, by role."""
+    return {role: one for role, one in lineup.items() if isinstance(one, Classifier)}
+
+
 def compare(
     classifiers: Mapping[str, Classifier],
     source: bytes | str | os.PathLike[str] | Image.Image,
+    *,
+    limits: ImageLimits = LIMITS,
 ) -> Comparison:
     """Decode the photo once, preprocess it once for each definition, and ask every classifier.
 
@@ -168,7 +216,7 @@ def compare(
         ImageError: the source is not a photo that can be read.
     """
     start = time.perf_counter()
-    image = decode_image(source)
+    image = decode_image(source, limits=limits)
     decoded = time.perf_counter()
     inputs: dict[Preprocess, NDArray[np.float32]] = {}
     for classifier in classifiers.values():
@@ -184,4 +232,5 @@ def compare(
         decode_ms=(decoded - start) * 1e3,
         preprocess_ms=(preprocessed - decoded) * 1e3,
         predictions=predictions,
+        size_px=image.size,
     )

@@ -2,6 +2,7 @@
 
 TrashlensError        its message is one sentence for the user: what is wrong, what would work
 ├── ImageError        the file is not a photo we can read
+├── RequestError      the server has no time for this request
 ├── BundleError       a bundle is missing, damaged or of another format
 ├── DataError         a data source or split manifest is missing or damaged
 ├── RecipeError       a recipe contradicts itself or names what does not exist
@@ -18,6 +19,7 @@ __all__ = [
     "HubError",
     "ImageError",
     "RecipeError",
+    "RequestError",
     "TrackingError",
     "TrainingError",
     "TrashlensError",
@@ -36,6 +38,10 @@ class TrashlensError(Exception):
 
 class ImageError(TrashlensError):
     """The file is not a photo that can be read."""
+
+
+class RequestError(TrashlensError):
+    """The server has no time for this request."""
 
 
 class BundleError(TrashlensError):

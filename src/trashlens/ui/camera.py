@@ -43,7 +43,7 @@ def _hand_over(payload: ImageData | None) -> str | bytes | None:
     """Return the path of an upload, the bytes of a data URL, or None when there is no picture.
 
     Raises:
-        gr.Error: the path leads to a file that was not uploaded.
+        gr.Error: the path leads to a file that was not uploaded, or is deleted already.
     """
     if payload is None:
         return None
@@ -58,6 +58,6 @@ def _hand_over(payload: ImageData | None) -> str | bytes | None:
     # Gradio checks where a path leads only when the request describes it as a file of its own, and a
     # request may say anything.
     path = Path(payload.path).resolve()
-    if not path.is_relative_to(Path(get_upload_folder()).resolve()):
+    if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.exists():
         raise gr.Error(NOT_UPLOADED, print_exception=False)
     return str(path)

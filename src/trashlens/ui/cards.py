@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from html import escape
 
 from trashlens.bundle import Bundle
-from trashlens.classifier import Classifier, Comparison, Prediction
+from trashlens.classifier import Comparison, Lineup, Prediction
+from trashlens.errors import BundleError
 
 __all__ = [
     "describe_bundle",
@@ -76,24 +77,24 @@ def render_verdict(comparison: Comparison) -> str:
     return f'<p class="tl-verdict" data-agreed="{str(agreed).lower()}">{sentence}.</p>'
 
 
-def render_cards(classifiers: Mapping[str, Classifier], comparison: Comparison) -> str:
-    """Return one card for each classifier, side by side; those that did not run stay blank."""
+def render_cards(lineup: Lineup, comparison: Comparison) -> str:
+    """Return one card for each role, side by side; those that did not run stay blank."""
     teacher = comparison.predictions.get("teacher")
     cards = []
-    for role, classifier in classifiers.items():
+    for role, one in lineup.items():
         prediction = comparison.predictions.get(role)
-        if prediction is None:
-            cards.append(_render_blank(classifier.bundle, "not running"))
+        if isinstance(one, BundleError):
+            cards.append(_render_missing(role, one))
+        elif prediction is None:
+            cards.append(_render_blank(one.bundle, "not running"))
         else:
-            speed = _compare_speed(role, prediction, teacher)
-            cards.append(_render_card(classifier.bundle, prediction, speed))
+            cards.append(_render_card(one.bundle, prediction, _compare_speed(role, prediction, teacher)))
     return f'<div class="tl-cards">{"".join(cards)}</div>'
 
 
 def render_timing(comparison: Comparison) -> str:
     """Return what each step of the request cost, milliseconds, as a stacked bar with its legend."""
-    steps = {"decode": comparison.decode_ms, "preprocess": comparison.preprocess_ms}
-    steps |= {f"infer, {role}": one.infer_ms for role, one in comparison.predictions.items()}
+    steps = comparison.steps_ms
     bar = "".join(f'<i data-step="{name}" style="flex-grow:{ms:.3f}"></i>' for name, ms in steps.items())
     legend = "".join(
         f'<li data-step="{name}"><span>{name}</span><b>{_format_ms(ms)}</b></li>'
@@ -106,14 +107,16 @@ def render_timing(comparison: Comparison) -> str:
     )
 
 
-def render_empty(classifiers: Mapping[str, Classifier], sentence: str) -> str:
+def render_empty(lineup: Lineup, sentence: str) -> str:
     """Return the state before any result: what will come, and the three networks with blank bars."""
-    return f'<p class="tl-verdict tl-quiet">{escape(sentence)}</p>{_render_blanks(classifiers)}'
+    return f'<p class="tl-verdict tl-quiet">{escape(sentence)}</p>{_render_blanks(lineup)}'
 
 
-def render_problem(classifiers: Mapping[str, Classifier], sentence: str) -> str:
+def render_problem(lineup: Lineup, sentence: str) -> str:
     """Return a sentence about what went wrong, where the result would have been."""
-    return f'<p class="tl-verdict tl-problem" role="alert">{escape(sentence)}</p>{_render_blanks(classifiers)}'
+    return (
+        f'<p class="tl-verdict tl-problem" role="alert">{escape(sentence)}</p>{_render_blanks(lineup)}'
+    )
 
 
 def _render_unanimous(groups: Mapping[str, list[str]], doubting: list[str]) -> str:
@@ -158,9 +161,26 @@ def _render_card(bundle: Bundle, prediction: Prediction, speed: str) -> str:
     )
 
 
-def _render_blanks(classifiers: Mapping[str, Classifier]) -> str:
-    cards = "".join(_render_blank(classifier.bundle, "waiting") for classifier in classifiers.values())
-    return f'<div class="tl-cards">{cards}</div>'
+def _render_blanks(lineup: Lineup) -> str:
+    cards = [
+        (
+            _render_missing(role, one)
+            if isinstance(one, BundleError)
+            else _render_blank(one.bundle, "waiting")
+        )
+        for role, one in lineup.items()
+    ]
+    return f'<div class="tl-cards">{"".join(cards)}</div>'
+
+
+def _render_missing(role: str, error: BundleError) -> str:
+    """Return the card of a role whose bundle cannot be used, with the reason."""
+    return (
+        f'<article class="tl-card tl-blank" data-role="{role}"><header><h3>{role}</h3>'
+        f"<p>{CHARACTERS.get(role, '')}</p></header>"
+        '<p class="tl-winner"><strong>unavailable</strong></p>'
+        f'<p class="tl-reason">{escape(str(error))}</p></article>'
+    )
 
 
 def _render_blank(bundle: Bundle, mark: str) -> str:

@@ -1,15 +1,17 @@
 """The page as a whole: header, tabs, footer, looks, and how it is served."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
-from trashlens.classifier import Classifier
-from trashlens.image import READABLE, ImageLimits
+from trashlens.image import READABLE
+from trashlens.server.desk import Desk
+from trashlens.server.front import front_options
 from trashlens.ui.camera import NOT_UPLOADED
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
@@ -17,14 +19,12 @@ from trashlens.ui.webcam import build_webcam_tab
 
 __all__ = ["build_page", "launch_options"]
 
-TABS: dict[str, Callable[[Mapping[str, Classifier], gr.Tab], gr.Image]] = {
+TABS: dict[str, Callable[[Desk, gr.Tab], gr.Image]] = {
     "Photo": build_photo_tab,
     "Webcam": build_webcam_tab,
 }
-WAITING = 64
-"""Requests that may wait in the queue; the next one is told to come back."""
-CLEAN_EVERY_S, KEEP_S = 600, 1800
-"""How often uploads are looked through, and the age at which they are deleted, seconds."""
+CLEAN_EVERY_S = 30
+"""How often uploads are looked through for those to delete, seconds."""
 
 # A lens whose rim is three arcs that follow one another, like the arrows of recycling.
 LOGO = (
@@ -40,21 +40,16 @@ HEADER = f"""
 """
 FOOTER = """
 <footer class="tl-footer"><p>Neural networks guess, and sometimes wrongly. Photos are deleted from the server
-within the hour.</p></footer>
+within minutes.</p></footer>
 """
 
 # A file over the limit, or no image by its name, is refused in the browser already, in Gradio's words; the
 # visitor reads ours.
-REFUSALS = {
-    "File(s) exceed": f"The file has more than {ImageLimits().max_bytes // 2**20} MB. "
-    "Send a smaller copy of the photo.",
-    "Invalid file type": f"This is not an image that can be read. {READABLE}",
-}
-REWORD = f"""
+REWORD = """
 <script>
 new MutationObserver(() => {{
     for (const text of document.querySelectorAll("[data-testid=toast-text]"))
-        for (const [theirs, ours] of Object.entries({json.dumps(REFUSALS)}))
+        for (const [theirs, ours] of Object.entries({refusals}))
             if (text.textContent.startsWith(theirs)) text.textContent = ours;
 }}).observe(document.documentElement, {{childList: true, subtree: true}});
 </script>
@@ -78,10 +73,13 @@ class Page(gr.Blocks):
             raise gr.Error(NOT_UPLOADED, print_exception=False) from error
 
 
-def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
-    """Return the page, ready to launch, for the given classifiers by role."""
+def build_page(desk: Desk) -> gr.Blocks:
+    """Return the page, ready to launch, whose requests `desk` answers."""
     page = Page(
-        title="Trashlens", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_S), fill_width=True
+        title="Trashlens",
+        analytics_enabled=False,
+        delete_cache=(min(CLEAN_EVERY_S, desk.settings.keep_s), desk.settings.keep_s),
+        fill_width=True,
     )
     with page:
         gr.HTML(HEADER, apply_default_css=False)
@@ -90,8 +88,8 @@ def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
         with gr.Tabs():
             for name, build in TABS.items():
                 with gr.Tab(name, id=name.lower()) as tabs[name]:
-                    cameras[name] = build(classifiers, tabs[name])
-        gr.HTML(render_origins(classifiers), elem_id="origins", apply_default_css=False)
+                    cameras[name] = build(desk, tabs[name])
+        gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
         gr.HTML(FOOTER, apply_default_css=False)
         for name, tab in tabs.items():
             # Removing the component from the page is what makes Gradio end its camera track.
@@ -101,21 +99,30 @@ def build_page(classifiers: Mapping[str, Classifier]) -> gr.Blocks:
             tab.select(
                 None, None, list(cameras.values()), js=f"() => [{states}]", show_progress="hidden"
             )
-    page.queue(max_size=WAITING, api_open=False)
+    page.queue(max_size=desk.settings.waiting, api_open=False)
     return page
 
 
-def launch_options() -> dict[str, Any]:
-    """Return what `Blocks.launch` needs for the page: its looks, its limits, and no outside link."""
+def launch_options(desk: Desk) -> dict[str, Any]:
+    """Return what `Blocks.launch` needs for the page: its looks, its limits, its gate, and no outside link."""
+    max_bytes = desk.settings.photo.max_bytes
+    refusals = {
+        "File(s) exceed": f"The file has more than {max_bytes // 2**20} MB. Send a smaller copy of the photo.",
+        "Invalid file type": f"This is not an image that can be read. {READABLE}",
+    }
+    icon = quote(LOGO.format(colour="#2f825f"))
+    reword = REWORD.format(refusals=json.dumps(refusals))
     return {
         "theme": _build_theme(),
-        "head": f'<link rel="icon" href="data:image/svg+xml,{quote(LOGO.format(colour="#2f825f"))}">{REWORD}',
+        "head": f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
         "css_paths": Path(__file__).with_name("style.css"),
-        "max_file_size": ImageLimits().max_bytes,
+        "max_file_size": max_bytes,
+        "app_kwargs": front_options(desk, Path(get_upload_folder())),
         "footer_links": [],
         # Gradio's word for starting the stream is "Record", and nothing is recorded.
         "i18n": gr.I18n(en={"audio.record": "Start"}),
         "ssr_mode": False,
+        "enable_monitoring": False,
         "share": False,
     }
 

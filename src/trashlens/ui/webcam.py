@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import gradio as gr
 
-from trashlens.classifier import Classifier, Comparison, compare
+from trashlens.classifier import Comparison
 from trashlens.errors import TrashlensError
+from trashlens.server.desk import Desk
 from trashlens.ui.camera import build_photo_input
 from trashlens.ui.cards import render_cards, render_empty, render_problem, render_verdict
 
@@ -21,10 +22,6 @@ EVERY_S = 0.05
 """Time between two frames, seconds; a frame still on its way lets the next ones drop."""
 WINDOW_S = 1.5
 """How far back the numbers are averaged, seconds."""
-VIEWERS = 4
-"""Streams served at the same time; more wait for a place."""
-TIME_LIMIT_S = 300
-"""After this a stream ends and its place goes to whoever waits, seconds."""
 
 STAMP = "() => performance.now()"
 # The server sends the stamp back with the result; the difference of one clock is the whole round trip.
@@ -74,7 +71,7 @@ class Pace:
         return dataclasses.replace(comparison, predictions=predictions)
 
 
-def build_webcam_tab(classifiers: Mapping[str, Classifier], tab: gr.Tab) -> gr.Image:
+def build_webcam_tab(desk: Desk, tab: gr.Tab) -> gr.Image:
     """Lay out the tab inside the current Blocks and return its camera, which the page releases."""
     with gr.Row(elem_classes="tl-columns"):
         with gr.Column(scale=4, min_width=280):
@@ -87,7 +84,7 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier], tab: gr.Tab) -> gr.I
                 visible=False,
                 elem_id="camera",
             )
-            roles = list(classifiers)
+            roles = list(desk.classifiers)
             networks = gr.CheckboxGroup(
                 roles, value=roles, label="Networks that run", elem_id="networks"
             )
@@ -99,22 +96,22 @@ def build_webcam_tab(classifiers: Mapping[str, Classifier], tab: gr.Tab) -> gr.I
             )
         with gr.Column(scale=9, min_width=640):
             results = gr.HTML(
-                render_empty(classifiers, INVITATION), elem_id="webcam-results", apply_default_css=False
+                render_empty(desk.lineup, INVITATION), elem_id="webcam-results", apply_default_css=False
             )
     # The camera is off when the tab is opened again, and what it showed last would look like now.
     tab.select(
-        lambda: (render_empty(classifiers, INVITATION), _render_readout(None, 0)),
+        lambda: (render_empty(desk.lineup, INVITATION), _render_readout(None, 0)),
         None,
         [results, readout],
         show_progress="hidden",
         api_visibility="private",
     )
-    _stream(classifiers, camera, networks, results, readout)
+    _stream(desk, camera, networks, results, readout)
     return camera
 
 
 def _stream(
-    classifiers: Mapping[str, Classifier],
+    desk: Desk,
     camera: gr.Image,
     networks: gr.CheckboxGroup,
     results: gr.HTML,
@@ -124,10 +121,10 @@ def _stream(
     sent_ms = gr.Number(0, visible=False)
     pace = gr.State(Pace())
 
-    def look(
+    async def look(
         frame: str | bytes | None, roles: list[str], sent: float | None, before: Pace
     ) -> tuple[str, str, Pace]:
-        return _answer(classifiers, frame, roles, sent or 0, before)
+        return await _answer(desk, frame, roles, sent or 0, before)
 
     # Gradio runs the listeners of an event in turn, so the stamp is there when the frame leaves.
     camera.stream(None, None, sent_ms, js=STAMP, stream_every=EVERY_S, show_progress="hidden")
@@ -136,33 +133,33 @@ def _stream(
         [camera, networks, sent_ms, pace],
         [results, readout, pace],
         stream_every=EVERY_S,
-        time_limit=TIME_LIMIT_S,
-        concurrency_limit=VIEWERS,
+        time_limit=desk.settings.stream_s,
+        concurrency_limit=desk.settings.viewers,
         show_progress="hidden",
         api_visibility="private",
     )
 
 
-def _answer(
-    classifiers: Mapping[str, Classifier],
+async def _answer(
+    desk: Desk,
     frame: str | bytes | None,
     roles: list[str],
     sent_ms: float,
     before: Pace,
 ) -> tuple[str, str, Pace]:
     """Return the results and the readout as HTML, and the pace with this frame in it."""
-    chosen = {role: classifiers[role] for role in classifiers if role in roles}
+    chosen = [role for role in desk.classifiers if role in roles]
     if frame is None or not chosen:
         sentence = INVITATION if chosen else CHOOSE
-        return render_empty(classifiers, sentence), _render_readout(None, 0), Pace()
+        return render_empty(desk.lineup, sentence), _render_readout(None, 0), Pace()
     try:
-        comparison = compare(chosen, frame)
+        comparison = await desk.answer(frame, way="frame", roles=chosen)
     except TrashlensError as error:
         # No toast: a broken camera would send one with each frame.
-        return render_problem(classifiers, str(error)), _render_readout(None, 0), Pace()
+        return render_problem(desk.lineup, str(error)), _render_readout(None, 0), Pace()
     after = before.add(time.perf_counter(), comparison)
     smooth = after.smooth(comparison)
-    results = render_verdict(smooth) + render_cards(classifiers, smooth)
+    results = render_verdict(smooth) + render_cards(desk.lineup, smooth)
     return results, _render_readout(after.frames_per_second, sent_ms), after
 
 

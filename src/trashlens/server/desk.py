@@ -1,0 +1,67 @@
+"""Where requests are answered: within the limits, in time, and each with its line in the journal."""
+
+import os
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+
+import anyio.to_thread
+
+from trashlens.classifier import Comparison, Lineup, available, compare
+from trashlens.errors import RequestError, TrashlensError
+from trashlens.server.journal import Journal, Way
+from trashlens.server.settings import Settings
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """The networks at work for visitors, with what the server allows them."""
+
+    def __init__(self, lineup: Lineup, settings: Settings) -> None:
+        """Serve with those of `lineup` that are available."""
+        self.lineup, self.settings = lineup, settings
+        self.classifiers = available(lineup)
+        self.journal = Journal(settings)
+
+    async def answer(
+        self, source: str | bytes, *, way: Way, roles: Collection[str] | None = None
+    ) -> Comparison:
+        """Return what the networks, or those of `roles`, say about an uploaded file or the bytes of a photo.
+
+        Raises:
+            ImageError: the source is not a photo that can be read.
+            RequestError: it took longer than a request may; what was begun ends on its own.
+        """
+        chosen = {role: c for role, c in self.classifiers.items() if roles is None or role in roles}
+        work = partial(compare, chosen, source, limits=self.settings.photo)
+        size_bytes = _measure(source)
+        try:
+            with anyio.fail_after(self.settings.request_s):
+                comparison = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        except TimeoutError as error:
+            late = RequestError(
+                f"This took longer than {self.settings.request_s:g} seconds. Try again, or send a smaller photo."
+            )
+            self.journal.write(way, "late", size_bytes=size_bytes, reason=str(late))
+            raise late from error
+        except TrashlensError as error:
+            # A file's sentence may name its path, and the path the visitor's name for it.
+            reason = str(error).replace(os.fsdecode(source), "The file")
+            self.journal.write(way, "refused", size_bytes=size_bytes, reason=reason)
+            raise
+        except Exception as error:
+            self.journal.write(way, "failed", size_bytes=size_bytes, reason=type(error).__name__)
+            raise
+        self.journal.write(way, "answered", size_bytes=size_bytes, comparison=comparison)
+        return comparison
+
+
+def _measure(source: str | bytes) -> int | None:
+    """Return the size in bytes, or None where the file is gone."""
+    if isinstance(source, bytes):
+        return len(source)
+    try:
+        return Path(source).stat().st_size
+    except OSError:
+        return None

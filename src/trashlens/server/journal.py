@@ -1,0 +1,83 @@
+"""What the server tells about its requests: one line of JSON each, and counts for Prometheus; never the photo."""
+
+import json
+import logging
+import time
+import uuid
+from typing import Any, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from trashlens.classifier import Comparison
+from trashlens.server.settings import Settings
+
+__all__ = ["Journal", "Verdict", "Way"]
+
+Way = Literal["photo", "api", "frame"]
+"""How a request came: the Photo tab, the API, or a frame of a webcam."""
+Verdict = Literal["answered", "refused", "late", "failed"]
+"""`refused`: no photo that can be read; `late`: over the time a request may take; `failed`: our own fault."""
+
+STEPS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Journal:
+    """The log and the counters of one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Count from zero."""
+        self._ways = {"all": ("photo", "api", "frame"), "photos": ("photo", "api"), "none": ()}[
+            settings.log
+        ]
+        self._logger = logging.getLogger("trashlens.requests")
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "trashlens_requests",
+            "Requests by way and verdict.",
+            ["way", "verdict"],
+            registry=self._registry,
+        )
+        self._steps = Histogram(
+            "trashlens_step_seconds",
+            "Time of each step.",
+            ["step"],
+            buckets=STEPS_S,
+            registry=self._registry,
+        )
+
+    def write(
+        self,
+        way: Way,
+        verdict: Verdict,
+        *,
+        size_bytes: int | None,
+        comparison: Comparison | None = None,
+        reason: str = "",
+    ) -> None:
+        """Record one request: its sizes and times, and what was answered or why not."""
+        self._requests.labels(way, verdict).inc()
+        steps_ms = comparison.steps_ms if comparison else {}
+        for step, ms in steps_ms.items():
+            self._steps.labels(step).observe(ms / 1e3)
+        if way not in self._ways:
+            return
+        line: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "id": uuid.uuid4().hex[:12],
+            "way": way,
+            "verdict": verdict,
+            "bytes": size_bytes,
+        }
+        if comparison:
+            line["pixels"] = comparison.size_px
+            line["ms"] = {step: round(ms, 2) for step, ms in steps_ms.items()}
+            line["label"] = {
+                role: one.label if one.sure else None for role, one in comparison.predictions.items()
+            }
+        else:
+            line["reason"] = reason
+        self._logger.info(json.dumps(line))
+
+    def to_prometheus(self) -> bytes:
+        """Return all counts and times as Prometheus reads them."""
+        return generate_latest(self._registry)

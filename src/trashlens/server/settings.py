@@ -1,0 +1,68 @@
+"""What the server allows: every limit with its default, read from the command line or the environment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+from trashlens.image import ImageLimits
+from trashlens.machine import count_cores
+
+__all__ = ["Settings", "parse_settings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the server serves, to how many, and for how long."""
+
+    models: Path = Path("models")
+    """Folder of the three bundles."""
+    photo: ImageLimits = field(default_factory=ImageLimits)
+    """What one photo may cost."""
+    waiting: int = 64
+    """Requests that may wait in the queue; the next one is told to try again."""
+    at_once: int = field(default_factory=count_cores)
+    """Photos that are worked on at the same time; by default one a core."""
+    request_s: float = 10.0
+    """After this a photo's request is answered with an apology, seconds."""
+    viewers: int = 4
+    """Webcam streams served at the same time; more wait for a place."""
+    stream_s: float = 300.0
+    """After this a webcam stream ends and its place goes to whoever waits, seconds."""
+    connections: int = 512
+    """Open requests of all visitors; the next one is told to try again. A visitor's page holds two."""
+    keep_s: int = 120
+    """Age at which an upload is deleted, seconds."""
+    uploads_mb: int = 2048
+    """Size of all uploads that are kept at a time, megabytes; further ones are told to try again."""
+    log: Literal["all", "photos", "none"] = "photos"
+    """Which requests leave a line in the log: with `all` each frame of a webcam, too."""
+    metrics: bool = False
+    """Whether `/metrics` tells counts and times, for Prometheus."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+                raise ValueError(f"{name} is {value:g}; it must be positive.")
+
+
+def parse_settings(argv: Sequence[str] | None = None, *, models: Path) -> Settings:
+    """Return what the arguments say, else the environment (`TRASHLENS_WAITING=10`), else the defaults.
+
+    Raises:
+        SystemExit: a setting is unknown or out of range; the reason is on stderr, the code is 2.
+    """
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog="app.py",
+        description="Serve the Trashlens page. Each setting is an option and a variable of the environment.",
+        default_env=True,
+        env_prefix="TRASHLENS",
+    )
+    parser.add_class_arguments(Settings, default={"models": models})
+    try:
+        return Settings(**vars(parser.instantiate(parser.parse_args(argv))))
+    except ValueError as error:
+        parser.error(str(error))

@@ -1,0 +1,171 @@
+"""The gate: what a stranger may ask for, and how much of it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from trashlens.image import ImageLimits
+from trashlens.server.gate import BUSY, FORM_BYTES, MESSAGE_BYTES, Gate
+from trashlens.server.settings import Settings
+
+MAX_BYTES = 2**20
+UPLOAD = "/gradio_api/upload"
+
+
+async def echo(_: Scope, receive: Receive, send: Send) -> None:
+    """Answer 200 with the length of the body; a request that breaks off gets no answer."""
+    length, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            await send({"type": "http.response.start", "status": 499, "headers": []})
+            await send({"type": "http.response.body", "body": b"broken off"})
+            return
+        length += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(length).encode()})
+
+
+def ask(
+    uploads: Path,
+    path: str,
+    *,
+    method: str = "GET",
+    content: bytes | AsyncIterator[bytes] | None = None,
+    **settings: int,
+) -> httpx.Response:
+    """Send one request through a gate with nothing but `echo` behind it."""
+    photo = ImageLimits(max_bytes=MAX_BYTES)
+    gate = Gate(echo, settings=Settings(photo=photo, **settings), uploads=uploads)
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(gate)
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            return await client.request(method, path, content=content)
+
+    return anyio.run(send)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/config",
+        "/theme.css?v=1",
+        "/health",
+        "/static/js/a.js",
+        "/assets/index-1.js",
+        "/gradio_api/info",
+        "/gradio_api/upload_progress?upload_id=1",
+        "/gradio_api/call/classify/0a1b",
+        "/gradio_api/heartbeat/0a1b",
+        "/gradio_api/queue/data?session_hash=0a1b",
+        "/gradio_api/stream/0a1b/close",
+    ],
+)
+def test_what_the_page_needs_passes(tmp_path: Path, path: str) -> None:
+    answer = ask(tmp_path, path)
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/monitoring",
+        "/monitoring/summary",
+        "/docs",
+        "/openapi.json",
+        "/healthy",
+        "/static/",
+        "/gradio_api/run/classify",
+        "/gradio_api/api/classify",
+        "/gradio_api/proxy=http://127.0.0.1/",
+        "/gradio_api/process_recording",
+        "/gradio_api/stream/a/b/c/playlist.m3u8",
+        "/gradio_api/file=http://127.0.0.1/",
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file/etc/passwd",
+        "/gradio_api/vibe-code",
+        "/gradio_api/dev/reload",
+        "/gradio_api/run-history/records",
+    ],
+)
+def test_what_it_does_not_need_is_not_there(tmp_path: Path, path: str) -> None:
+    answer = ask(tmp_path, path)
+    assert answer.status_code == 404
+    assert answer.json() == {"detail": "Not found."}
+
+
+def test_a_file_is_read_among_the_uploads_only(tmp_path: Path) -> None:
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    assert ask(uploads, f"/gradio_api/file={uploads}/0a1b/photo.jpg").status_code == 200
+    assert ask(uploads, f"/gradio_api/file={uploads}/../secret").status_code == 404
+    assert ask(uploads, f"/gradio_api/file={tmp_path}/secret").status_code == 404
+    (uploads / "link").symlink_to(tmp_path)
+    assert ask(uploads, f"/gradio_api/file={uploads}/link/secret").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_other_methods_are_not_there(tmp_path: Path, method: str) -> None:
+    assert ask(tmp_path, "/", method=method).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [(UPLOAD, MAX_BYTES + FORM_BYTES), ("/gradio_api/queue/join", MESSAGE_BYTES)]
+)
+def test_a_body_over_its_limit_is_refused(tmp_path: Path, path: str, most: int) -> None:
+    assert ask(tmp_path, path, method="POST", content=bytes(most)).text == str(most)
+    refusal = ask(tmp_path, path, method="POST", content=bytes(most + 1))
+    assert refusal.status_code == 413
+    assert refusal.json()["detail"].endswith(f"{most // 2**20} MB. Send a smaller copy of the photo.")
+
+
+def test_a_body_that_hides_its_length_ends_at_the_limit(tmp_path: Path) -> None:
+    async def pour() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield bytes(2**18)
+
+    assert ask(tmp_path, UPLOAD, method="POST", content=pour()).text == "broken off"
+
+
+def test_uploads_wait_for_room(tmp_path: Path) -> None:
+    (tmp_path / "0a1b").mkdir()
+    (tmp_path / "0a1b" / "photo.jpg").write_bytes(bytes(2**20 + 1))
+    refusal = ask(tmp_path, UPLOAD, method="POST", content=b"photo", uploads_mb=1)
+    assert refusal.status_code == 503
+    assert refusal.json() == {"detail": BUSY}
+    assert refusal.headers["retry-after"] == "5"
+    assert ask(tmp_path, "/", uploads_mb=1).status_code == 200
+    assert ask(tmp_path, UPLOAD, method="POST", content=b"photo", uploads_mb=2).status_code == 200
+
+
+def test_more_open_requests_than_allowed_are_told_to_come_back(tmp_path: Path) -> None:
+    async def wait(_: Scope, __: Receive, send: Send) -> None:
+        await anyio.sleep(0.2)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    gate = Gate(wait, settings=Settings(connections=2), uploads=tmp_path)
+    codes: list[int] = []
+
+    async def send(client: httpx.AsyncClient, path: str) -> None:
+        codes.append((await client.get(path)).status_code)
+
+    async def crowd() -> None:
+        transport = httpx.ASGITransport(gate)
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            async with anyio.create_task_group() as group:
+                for path in ("/", "/", "/", "/health"):
+                    group.start_soon(send, client, path)
+            await send(client, "/")
+
+    anyio.run(crowd)
+    assert sorted(codes[:-1]) == [200, 200, 200, 503]
+    assert codes[-1] == 200
