@@ -67,6 +67,15 @@ def serve(
     models: Path, log: Path, *, stop: signal.Signals = signal.SIGTERM, **variables: str
 ) -> Iterator[str]:
     """Run `app.py` on a free port of the loopback, and stop it; yield its address, with a slash at the end."""
+    with start_app(models, log, stop=stop, **variables) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def start_app(
+    models: Path, log: Path, *, stop: signal.Signals = signal.SIGTERM, **variables: str
+) -> Iterator[tuple[str, int]]:
+    """As `serve`, but yield the address and the number of the process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -84,7 +93,7 @@ def serve(
             assert process.stdout is not None
             if not any("Running on local URL" in line for line in process.stdout):
                 pytest.fail(f"app.py did not start: {log.read_text()}")
-            yield f"http://127.0.0.1:{port}/"
+            yield f"http://127.0.0.1:{port}/", process.pid
         finally:
             process.send_signal(stop)
 
