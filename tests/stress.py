@@ -24,7 +24,7 @@ import httpx
 import numpy as np
 import psutil
 from browser import ROOT, start_app
-from hostile import build_corpus
+from hostile import write_corpus
 from PIL import Image
 
 from trashlens.server.gate import BUSY
@@ -52,7 +52,7 @@ class Tally:
     """Seconds since the start, and the resident memory of the server with its children."""
 
     def growth(self, after_s: float) -> float:
-        """Return the share by which memory grew from `after_s` to the end, medians over a tenth of the time each."""
+        """Return the share by which memory grew from `after_s` to the end, by medians over a tenth each."""
         kept = [rss for seconds, rss in self.rss_bytes if seconds >= after_s]
         part = max(1, len(kept) // 10)
         return statistics.median(kept[-part:]) / statistics.median(kept[:part]) - 1
@@ -90,7 +90,9 @@ async def ask(client: httpx.AsyncClient, name: str, content: bytes) -> str:
     answer = await client.get(f"gradio_api/call/classify/{event}")
     lines = answer.raise_for_status().text.splitlines()
     names = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
-    data = json.loads(next(line.removeprefix("data: ") for line in reversed(lines) if line.startswith("data: ")))
+    data = json.loads(
+        next(line.removeprefix("data: ") for line in reversed(lines) if line.startswith("data: "))
+    )
     if names[-1] == "complete" and data[0]["results"]:
         return "answered"
     if names[-1] == "error" and any(word in (data.get("error") or "") for word in SENTENCES):
@@ -102,7 +104,7 @@ async def visit(
     client: httpx.AsyncClient,
     tally: Tally,
     photos: Sequence[bytes],
-    hostile: Sequence[tuple[str, bytes]],
+    hostile: Sequence[Path],
     *,
     until_s: float,
     seed: int,
@@ -111,7 +113,11 @@ async def visit(
     choice = random.Random(seed)
     while time.monotonic() < until_s:
         bad = choice.random() < HOSTILE_SHARE
-        name, content = choice.choice(hostile) if bad else ("photo.jpg", choice.choice(photos))
+        if bad:
+            path = choice.choice(hostile)
+            name, content = path.name, await asyncio.to_thread(path.read_bytes)
+        else:
+            name, content = "photo.jpg", choice.choice(photos)
         start = time.monotonic()
         try:
             outcome = await ask(client, name, content)
@@ -149,7 +155,7 @@ async def run_load(
     *,
     clients: int,
     seconds: float,
-    hostile: Sequence[tuple[str, bytes]],
+    hostile: Sequence[Path],
 ) -> Tally:
     """Load the server at `url`, and ask it for one clean photo at the end.
 
@@ -188,11 +194,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clients", type=int, default=32, help="clients at a time (default: 32)")
     parser.add_argument("--seconds", type=float, default=180, help="length of the load (default: 180)")
-    parser.add_argument("--warm-up", type=float, default=60, help="seconds before memory counts (default: 60)")
-    parser.add_argument("--models", type=Path, default=ROOT / "models", help="the bundles (default: models)")
+    parser.add_argument(
+        "--warm-up", type=float, default=60, help="seconds before memory counts (default: 60)"
+    )
+    parser.add_argument(
+        "--models", type=Path, default=ROOT / "models", help="the bundles (default: models)"
+    )
     options = parser.parse_args(argv)
-    hostile = [(item.name, item.content) for item in build_corpus()]
     with tempfile.TemporaryDirectory() as folder:
+        hostile = [Path(folder) / "hostile" / name for name in write_corpus(Path(folder) / "hostile")]
         log, temporary = Path(folder) / "log.txt", {"TMPDIR": folder}
         with start_app(options.models, log, **temporary) as (url, process_id):
             load = run_load(

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from gradio_client.utils import is_http_url_like
 
 from trashlens.image import READABLE
 from trashlens.server.desk import Desk
@@ -59,14 +60,18 @@ new MutationObserver(() => {{
 class Page(gr.Blocks):
     """Gradio's page, except that a request without a usable file is refused in a sentence."""
 
-    async def preprocess_data(self, *args: Any, **options: Any) -> Any:
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> Any:
         """Turn a request's values into the handler's arguments.
 
         Raises:
             gr.Error: a file that was never uploaded, an address elsewhere, or no file at all.
         """
+        for value in inputs:
+            # Gradio would fetch what lies there, and so lend this server to whoever names an address.
+            if isinstance(value, dict) and is_http_url_like(str(value.get("path")).lower()):
+                raise gr.Error(NOT_UPLOADED, print_exception=False)
         try:
-            return await super().preprocess_data(*args, **options)
+            return await super().preprocess_data(block_fn, inputs, *args, **options)
         except gr.Error:
             raise
         except Exception as error:  # path checks, downloads, validation: the file did not get here
