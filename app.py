@@ -18,6 +18,7 @@ from PIL import Image
 
 from trashlens.classifier import load_classifiers
 from trashlens.errors import TrashlensError
+from trashlens.providers import default_provider
 
 __all__ = ["main"]
 
@@ -26,7 +27,7 @@ def main() -> int:
     """Serve the page until it is stopped; return 2 when the bundles or the port cannot be used.
 
     Address and port come from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, the folder of the bundles from
-    TRASHLENS_MODELS.
+    TRASHLENS_MODELS, and where the networks compute from TRASHLENS_PROVIDER (`cpu`, or see `trashlens.providers`).
     """
     # decode_image refuses large images in a sentence; Pillow's own warning names a path of the installation.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -41,7 +42,7 @@ def main() -> int:
 
     models = Path(os.environ.get("TRASHLENS_MODELS") or Path(__file__).parent / "models")
     try:
-        page = build_page(load_classifiers(models))
+        page = build_page(load_classifiers(models, provider=default_provider()))
         page.launch(**launch_options(), server_port=int(port) if port else None)
     except TrashlensError as error:
         print(error, file=sys.stderr)

@@ -7,7 +7,7 @@ bundle.json holds `format` (of this file), `role`, `architecture`, `labels`, `pr
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -169,13 +169,13 @@ class Bundle:
             (staging / JSON_FILE).write_text(text, encoding="utf-8")
 
 
-def load_bundles(models: Path) -> dict[str, Bundle]:
-    """Read the bundle of each role below `models`, in the order teacher, baseline, student.
+def load_bundles(models: Path, *, roles: Sequence[str] = ROLES) -> dict[str, Bundle]:
+    """Read the bundle of each role below `models`, by role and in this order.
 
     Raises:
-        BundleError: one of the three is missing or damaged, or lies in another role's folder.
+        BundleError: one of them is missing or damaged, or lies in another role's folder.
     """
-    bundles = {role: Bundle.load(models / role) for role in ROLES}
+    bundles = {role: Bundle.load(models / role) for role in roles}
     for role, bundle in bundles.items():
         if bundle.role != role:
             raise BundleError(

@@ -3,6 +3,7 @@
 TrashlensError        its message is one sentence for the user: what is wrong, what would work
 ├── ImageError        the file is not a photo we can read
 ├── BundleError       a bundle is missing, damaged or of another format
+├── ProviderError     ONNX Runtime cannot compute where it was told to
 ├── DataError         a data source or split manifest is missing or damaged
 ├── RecipeError       a recipe contradicts itself or names what does not exist
 ├── TrainingError     training had to stop
@@ -17,6 +18,7 @@ __all__ = [
     "ExportError",
     "HubError",
     "ImageError",
+    "ProviderError",
     "RecipeError",
     "TrackingError",
     "TrainingError",
@@ -40,6 +42,10 @@ class ImageError(TrashlensError):
 
 class BundleError(TrashlensError):
     """A bundle is missing, damaged or of another format."""
+
+
+class ProviderError(TrashlensError):
+    """ONNX Runtime cannot compute where it was told to."""
 
 
 class DataError(TrashlensError):
