@@ -329,7 +329,7 @@ def test_ray_maps_it_over_a_folder_as_over_a_bucket(
         from ray.data import DataContext
         folder = tempfile.TemporaryDirectory(prefix="ray")  # short, since a socket's path must be
         ray.init(
-            num_cpus=3, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False,
+            num_cpus=2, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False,
             logging_level="error", _temp_dir=folder.name,
         )
         DataContext.get_current().enable_progress_bars = False

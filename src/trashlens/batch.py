@@ -10,7 +10,8 @@ With Hugging Face `datasets`, from a folder of photos or from Parquet files (`lo
     answers = photos.map(PredictBatch("models"), batched=True, batch_size=32, num_proc=2)
     answers.remove_columns("image").to_parquet("answers.parquet")
 
-With Ray Data, over a bucket, on as many machines as Ray has; each needs this package and the bundles::
+With Ray Data, over a bucket, on as many machines as Ray has; each needs this package and the bundles. Reading
+takes one core and a worker another, so there must be two. RAY_USAGE_STATS_ENABLED=0 keeps Ray from reporting home::
 
     import ray
     from trashlens.batch import PredictBatch
@@ -20,7 +21,7 @@ With Ray Data, over a bucket, on as many machines as Ray has; each needs this pa
         PredictBatch,
         fn_constructor_args=("models",),
         batch_size=32,
-        compute=ray.data.ActorPoolStrategy(size=2),
+        compute=ray.data.ActorPoolStrategy(min_size=1),  # more as cores are free
     )
     answers.write_parquet("s3://bucket/answers")
 """
