@@ -10,7 +10,17 @@ import pytest
 import trashlens
 
 PACKAGE = Path(trashlens.__file__).parent
-TRAIN_ONLY = {"accelerate", "datasets", "onnx", "sklearn", "timm", "torch", "torchvision", "wandb"}
+TRAIN_ONLY = {
+    "accelerate",
+    "datasets",
+    "onnx",
+    "ray",
+    "sklearn",
+    "timm",
+    "torch",
+    "torchvision",
+    "wandb",
+}
 
 MAY_IMPORT = {
     "errors": set(),
@@ -132,6 +142,7 @@ def test_a_service_is_known_to_these_places_only(package: str, only: str | tuple
     [
         "import app",
         "import trashlens.classifier",
+        "import trashlens.batch",
         "import trashlens.ui.page",
         "import trashlens.__main__",
     ],

@@ -11,7 +11,8 @@ With Hugging Face `datasets`, from a folder of photos or from Parquet files (`lo
     answers.remove_columns("image").to_parquet("answers.parquet")
 
 With Ray Data, over a bucket, on as many machines as Ray has; each needs this package and the bundles. Reading
-takes one core and a worker another, so there must be two. RAY_USAGE_STATS_ENABLED=0 keeps Ray from reporting home::
+takes one core and a worker another, so there must be two. RAY_USAGE_STATS_ENABLED=0 keeps Ray from reporting
+home::
 
     import ray
     from trashlens.batch import PredictBatch
