@@ -55,7 +55,7 @@ def main() -> int:
     from trashlens.ui import build_page, launch_options  # Gradio reads its variables as it is imported
 
     try:
-        desk = Desk(load_lineup(settings.models), settings)
+        desk = Desk(load_lineup(settings.models, provider=settings.provider), settings)
         page = build_page(desk)
         page.launch(**launch_options(desk), server_port=int(port) if port else None)
     except TrashlensError as error:

@@ -455,6 +455,16 @@ def test_what_is_no_port_ends_in_a_sentence(
     assert done.stderr == f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.\n"
 
 
+def test_where_it_cannot_compute_ends_in_a_sentence(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRASHLENS_PROVIDER", "abacus")
+    done = run_app(models)
+    assert done.returncode == 2
+    assert done.stderr.startswith("The installed ONNX Runtime does not compute on abacus, but on ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_with_a_damaged_bundle_the_other_two_serve(
     models: Path, chromium: Browser, tmp_path: Path
 ) -> None:

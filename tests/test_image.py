@@ -10,7 +10,7 @@ from conftest import coloured_photo, huge_png
 from PIL import Image
 
 from trashlens.errors import ImageError
-from trashlens.image import ImageLimits, Preprocess, decode_image, list_photos
+from trashlens.image import ImageLimits, Preprocess, decode_image, list_photos, walk_photos
 
 
 def encode(image: Image.Image, file_format: str, **options: object) -> bytes:
@@ -203,3 +203,22 @@ def test_photos_of_a_folder_are_found_in_order_and_nothing_else(tmp_path: Path) 
         "b.JPG",
         "deep/c.webp",
     ]
+
+
+def test_a_folder_is_walked_in_the_order_of_the_paths_and_no_further_than_asked(tmp_path: Path) -> None:
+    names = ("a/z.jpg", "a.jpg", "a/b/c.png", "a-b/x.bmp", "B/1.gif", "b/10.tiff", "b/9.jpg", "é.webp")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "folder.jpg").mkdir()
+    (tmp_path / "b" / "gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "b" / "linked.jpg").symlink_to("9.jpg")
+    (tmp_path / "b" / "round").symlink_to(tmp_path, target_is_directory=True)
+    walk = walk_photos(tmp_path)
+    first = next(walk)
+    (tmp_path / "b" / "late.jpg").touch()  # its folder is not read yet
+    found = [first, *walk]
+    assert found == sorted(found)
+    expected = {tmp_path / name for name in (*names, "b/late.jpg", "b/linked.jpg")}
+    assert set(found) == expected
+    assert list(walk_photos(tmp_path / "nowhere")) == list(walk_photos(tmp_path / "a.jpg")) == []

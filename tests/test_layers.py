@@ -10,7 +10,17 @@ import pytest
 import trashlens
 
 PACKAGE = Path(trashlens.__file__).parent
-TRAIN_ONLY = {"accelerate", "datasets", "onnx", "sklearn", "timm", "torch", "torchvision", "wandb"}
+TRAIN_ONLY = {
+    "accelerate",
+    "datasets",
+    "onnx",
+    "ray",
+    "sklearn",
+    "timm",
+    "torch",
+    "torchvision",
+    "wandb",
+}
 
 MAY_IMPORT = {
     "errors": set(),
@@ -18,10 +28,12 @@ MAY_IMPORT = {
     "image": {"errors"},
     "bundle": {"errors", "files", "image"},
     "machine": set(),
-    "classifier": {"errors", "image", "bundle", "machine"},
+    "providers": {"errors"},
+    "classifier": {"errors", "image", "bundle", "machine", "providers"},
+    "batch": {"errors", "bundle", "classifier", "providers"},
     "scoreboard": {"bundle", "scoreboard"},
     "hub": {"errors", "files", "bundle", "scoreboard", "hub"},
-    "server": {"errors", "image", "classifier", "machine", "server"},
+    "server": {"errors", "image", "classifier", "machine", "providers", "server"},
     "ui": {"errors", "image", "bundle", "classifier", "server", "ui"},
     "training.data": {"errors", "files", "image", "training.data"},
     "training.networks": {"errors"},
@@ -131,6 +143,7 @@ def test_a_service_is_known_to_these_places_only(package: str, only: str | tuple
     [
         "import app",
         "import trashlens.classifier",
+        "import trashlens.batch",
         "import trashlens.ui.page",
         "import trashlens.__main__",
     ],

@@ -4,15 +4,21 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import termios
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from conftest import LABELS, coloured_photo, huge_png
 from PIL import Image
 
+import trashlens.batch
+import trashlens.machine
 from trashlens.__main__ import main
+from trashlens.batch import compare_many
 from trashlens.bundle import Bundle
 from trashlens.classifier import compare, load_classifiers
 from trashlens.commands import COMMANDS
@@ -132,6 +138,71 @@ def test_a_reader_that_leaves_early_is_no_error(photos: Path, toy_models: Path) 
     assert process.stderr.read() == ""
     process.wait()
     process.stderr.close()
+
+
+def test_an_interruption_ends_a_long_run_at_once(photos: Path, toy_models: Path) -> None:
+    folders = [str(photos)] * 2000
+    command = [sys.executable, "-m", "trashlens", "predict", *folders, f"--models={toy_models}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        printed = 1 + len(process.stdout.readlines())
+        assert process.stderr.read() == "\nInterrupted.\n"
+        assert process.wait(timeout=10) == 130
+    assert first.startswith(f"{photos / 'cardboard.png'}   teacher cardboard ")
+    assert printed < 1000  # of 12,000
+
+
+def test_several_photos_have_a_core_each_and_one_has_them_all(
+    photos: Path, toy_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def load(models: Path, **options: object) -> object:
+        asked.append(options["threads"])
+        return load_classifiers(models, **options)
+
+    def work(classifiers: object, paths: Iterable[Path], *, workers: int) -> object:
+        asked.append(workers)
+        return compare_many(classifiers, paths, workers=workers)
+
+    monkeypatch.setattr(trashlens.batch, "compare_many", work)
+    monkeypatch.setattr(trashlens.classifier, "load_classifiers", load)
+    monkeypatch.setattr(trashlens.machine, "count_cores", lambda: 5)
+    assert main(["predict", str(photos / "glass.png"), f"--models={toy_models}"]) == 0
+    assert main(["predict", str(photos), f"--models={toy_models}"]) == 0
+    assert asked == [0, 1, 1, 5]
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(LABELS)
+
+
+def test_a_file_may_be_called_anything(
+    photos: Path, toy_models: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    (photos / "glass.png").rename(os.fsdecode(os.fsencode(photos) + b"/\xff glass.png"))
+    assert main(["predict", str(photos), f"--models={toy_models}"]) == 0
+    lines = capsysbinary.readouterr().out.decode().splitlines()
+    assert lines[-1].startswith(f"{photos}/\ufffd glass.png   teacher glass ")
+    assert len(lines) == len(LABELS)
+
+
+def test_progress_is_shown_where_the_answers_are_not(
+    photos: Path, toy_models: Path, tmp_path: Path
+) -> None:
+    (photos / "cut.png").write_bytes((photos / "glass.png").read_bytes()[:200])
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 200))
+    command = [sys.executable, "-m", "trashlens", "predict", str(photos), f"--models={toy_models}"]
+    with (tmp_path / "answers").open("w") as answers:
+        done = subprocess.run(command, stdout=answers, stderr=theirs)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 2
+    assert "7/7 [" in shown
+    assert f"{photos / 'cut.png'}: The image is damaged or cut off." in shown
+    assert len((tmp_path / "answers").read_text().splitlines()) == len(LABELS)
 
 
 def test_a_damaged_bundle_is_a_sentence_and_exit_2(

@@ -7,7 +7,7 @@ bundle.json holds `format` (of this file), `role`, `architecture`, `labels`, `pr
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -181,10 +181,10 @@ def load_bundle(models: Path, role: str) -> Bundle:
     return bundle
 
 
-def load_bundles(models: Path) -> dict[str, Bundle]:
-    """Read the bundle of each role below `models`, in the order teacher, baseline, student.
+def load_bundles(models: Path, *, roles: Sequence[str] = ROLES) -> dict[str, Bundle]:
+    """Read the bundle of each role below `models`, by role and in this order.
 
     Raises:
-        BundleError: one of the three is missing or damaged, or lies in another role's folder.
+        BundleError: one of them is missing or damaged, or lies in another role's folder.
     """
-    return {role: load_bundle(models, role) for role in ROLES}
+    return {role: load_bundle(models, role) for role in roles}

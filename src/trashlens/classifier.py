@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trashlens.bundle import ROLES, Bundle, load_bundle, load_bundles
-from trashlens.errors import BundleError
+from trashlens.errors import BundleError, ProviderError
 from trashlens.image import ImageLimits, Preprocess, decode_image
 from trashlens.machine import count_cores
+from trashlens.providers import CPU, find_provider
 
 __all__ = [
     "Classifier",
@@ -105,11 +106,13 @@ class Classifier:
 
     Raises:
         BundleError: ONNX Runtime cannot load the bundle's graph.
+        ProviderError: the installed ONNX Runtime does not compute on the provider.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
-        """Open a session with `threads` threads for each network, 0 for one a core."""
+    def __init__(self, bundle: Bundle, *, threads: int = 0, provider: str = CPU) -> None:
+        """Open a session with `threads` threads for each network, 0 for one a core, on `cpu`, `cuda`, ..."""
         self.bundle = bundle
+        chosen = find_provider(provider)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or count_cores()
         options.log_severity_level = 3
@@ -123,13 +126,21 @@ class Classifier:
         options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
             self._session = ort.InferenceSession(
-                bundle.model, options, providers=["CPUExecutionProvider"]
+                # What the provider has no kernel for, the processor computes.
+                bundle.model,
+                options,
+                providers=list(dict.fromkeys([chosen, find_provider(CPU)])),
             )
             self._input = self._session.get_inputs()[0].name
             size_px = bundle.preprocess.size_px
             logits = self.infer(np.zeros((1, 3, size_px, size_px), np.float32))
         except Exception as error:
             raise BundleError(f"ONNX Runtime cannot run the {bundle.role} bundle: {error}") from error
+        if chosen not in self._session.get_providers():  # ONNX Runtime falls back without an error
+            raise ProviderError(
+                f"ONNX Runtime knows {provider} but cannot start it here. Look at its driver and libraries, "
+                f"or choose {CPU}."
+            )
         if logits.shape != (1, len(bundle.labels)):
             raise BundleError(
                 f"The {bundle.role} bundle names {len(bundle.labels)} classes, "
@@ -170,26 +181,33 @@ Lineup = Mapping[str, Classifier | BundleError]
 """By role, the network at work, or why it is not there."""
 
 
-def load_classifiers(models: Path, *, threads: int = 0) -> dict[str, Classifier]:
-    """Open the three bundles below `models`, by role.
+def load_classifiers(
+    models: Path, *, roles: Sequence[str] = ROLES, threads: int = 0, provider: str = CPU
+) -> dict[str, Classifier]:
+    """Open the bundles of the roles below `models`, by role.
 
     Raises:
         BundleError: one of them is missing, damaged or cannot run.
+        ProviderError: the installed ONNX Runtime does not compute on the provider.
     """
-    return {role: Classifier(bundle, threads=threads) for role, bundle in load_bundles(models).items()}
+    bundles = load_bundles(models, roles=roles)
+    return {
+        role: Classifier(bundle, threads=threads, provider=provider) for role, bundle in bundles.items()
+    }
 
 
-def load_lineup(models: Path, *, threads: int = 0) -> Lineup:
+def load_lineup(models: Path, *, provider: str = CPU) -> Lineup:
     """Open what can be opened of the three bundles below `models`.
 
     Raises:
         BundleError: none of them can; the first one's reason.
+        ProviderError: the installed ONNX Runtime does not compute on the provider.
     """
     lineup: dict[str, Classifier | BundleError] = {}
     reasons = []
     for role in ROLES:
         try:
-            lineup[role] = Classifier(load_bundle(models, role), threads=threads)
+            lineup[role] = Classifier(load_bundle(models, role), provider=provider)
         except BundleError as error:
             # Visitors read it: where the folder lies is not theirs to know.
             lineup[role] = BundleError(str(error).replace(f"{models}{os.sep}", ""))

@@ -4,6 +4,7 @@ TrashlensError        its message is one sentence for the user: what is wrong, w
 ├── ImageError        the file is not a photo we can read
 ├── RequestError      the server has no time for this request
 ├── BundleError       a bundle is missing, damaged or of another format
+├── ProviderError     ONNX Runtime cannot compute where it was told to
 ├── DataError         a data source or split manifest is missing or damaged
 ├── RecipeError       a recipe contradicts itself or names what does not exist
 ├── TrainingError     training had to stop
@@ -18,6 +19,7 @@ __all__ = [
     "ExportError",
     "HubError",
     "ImageError",
+    "ProviderError",
     "RecipeError",
     "RequestError",
     "TrackingError",
@@ -46,6 +48,10 @@ class RequestError(TrashlensError):
 
 class BundleError(TrashlensError):
     """A bundle is missing, damaged or of another format."""
+
+
+class ProviderError(TrashlensError):
+    """ONNX Runtime cannot compute where it was told to."""
 
 
 class DataError(TrashlensError):

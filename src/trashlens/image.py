@@ -4,7 +4,7 @@ import io
 import math
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,15 @@ from PIL import Image, ImageOps
 
 from trashlens.errors import ImageError
 
-__all__ = ["READABLE", "ImageLimits", "Preprocess", "decode_image", "list_labelled", "list_photos"]
+__all__ = [
+    "READABLE",
+    "ImageLimits",
+    "Preprocess",
+    "decode_image",
+    "list_labelled",
+    "list_photos",
+    "walk_photos",
+]
 
 # Only formats people photograph or screenshot in; Pillow's others (EPS, PSD, ...) are attack surface.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -76,11 +84,28 @@ def decode_image(
         raise ImageError("The image is damaged or cut off. Send the original file again.") from error
 
 
+def walk_photos(folder: Path) -> Iterator[Path]:
+    """Yield every file below `folder` that is named like a photo, in the order of the paths.
+
+    A folder is listed when it is reached. One that is not there or may not be read is passed over, and links to
+    folders are not followed.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    for entry in entries:
+        path = folder / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk_photos(path)
+        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            yield path
+
+
 def list_photos(folder: Path) -> list[Path]:
     """Return every file below `folder` that is named like a photo, sorted by path."""
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
+    return list(walk_photos(folder))
 
 
 def list_labelled(folder: Path, labels: Sequence[str]) -> list[tuple[Path, str]]:

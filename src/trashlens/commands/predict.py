@@ -1,8 +1,11 @@
 """The command of those who use the networks; it needs the serving packages only."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,46 +15,85 @@ from trashlens.commands.options import add_models
 from trashlens.errors import ImageError
 
 if TYPE_CHECKING:  # the command loads what it runs only when it runs
-    from trashlens.classifier import Prediction
+    from trashlens.classifier import Comparison, Prediction
 
 __all__ = ["predict_command"]
 
 
 def predict_command(argv: Sequence[str]) -> int:
     """Name the class of photos with all three networks, or say that they are not sure."""
-    from trashlens.classifier import compare, load_classifiers
-    from trashlens.image import list_photos
+    from tqdm import tqdm
+
+    from trashlens.providers import default_provider
 
     parser = ArgumentParser(prog="trashlens predict", description=predict_command.__doc__)
     parser.add_argument(
-        "photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of photos"
+        "photos",
+        nargs="+",
+        type=Path,
+        metavar="PHOTO",
+        help="a photo, or a folder of photos; of several each core takes one at a time, "
+        "and the times are then those of one core",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead")
     add_models(parser)
+    parser.add_argument(
+        "--provider",
+        default=default_provider(),
+        help="where the networks compute, `cpu` or what else the installed ONNX Runtime knows (`cuda` needs the "
+        "package onnxruntime-gpu in its place); by default `cpu`, or what TRASHLENS_PROVIDER names",
+    )
     options = parser.parse_args(argv)
-    classifiers = load_classifiers(options.models)
+    # On a terminal the answers are the progress.
+    shown = sys.stderr.isatty() and not sys.stdout.isatty()
+    total = sum(1 for _ in _find_photos(options.photos)) if shown else None
     refused = 0
-    for given in options.photos:
-        photos = list_photos(given) if given.is_dir() else [given]
-        if not photos:
-            refused += 1
-            print(f"{given} holds no photos.", file=sys.stderr)
-        for photo in photos:
-            try:
-                comparison = compare(classifiers, photo)
-            except ImageError as error:
+    with closing(_compare(options.photos, options.models, options.provider)) as answers:
+        for photo, answer in tqdm(answers, total=total, unit="photo", disable=not shown):
+            if isinstance(answer, ImageError):
                 refused += 1
-                print(f"{photo}: {error}", file=sys.stderr)
-                continue
-            if options.json:
-                print(json.dumps({"path": str(photo), **comparison.to_json()}))
+                sentence = f"{photo} holds no photos." if photo.is_dir() else f"{photo}: {answer}"
+                tqdm.write(sentence, file=sys.stderr)
+            elif options.json:
+                print(json.dumps({"path": str(photo), **answer.to_json()}), flush=True)
             else:
-                answers = "   ".join(
-                    f"{role} {_describe(prediction)} ({prediction.infer_ms:.1f} ms)"
-                    for role, prediction in comparison.predictions.items()
-                )
-                print(f"{photo}   {answers}")
+                print(_format_line(photo, answer), flush=True)
     return 2 if refused else 0
+
+
+def _find_photos(given: Sequence[Path]) -> Iterator[Path]:
+    """Yield the photos that were named or lie in a folder that was; a folder without any stands for itself."""
+    from trashlens.image import walk_photos
+
+    for path in given:
+        photos = walk_photos(path) if path.is_dir() else iter(())
+        yield next(photos, path)
+        yield from photos
+
+
+def _compare(
+    given: Sequence[Path], models: Path, provider: str
+) -> "Generator[tuple[Path, Comparison | ImageError]]":
+    """Return the photos with their answers; one photo has all cores, of several each core has its own."""
+    from trashlens.batch import compare_many
+    from trashlens.classifier import load_classifiers
+    from trashlens.machine import count_cores
+
+    photos = _find_photos(given)
+    first = list(islice(photos, 2))
+    several = len(first) > 1
+    classifiers = load_classifiers(models, threads=1 if several else 0, provider=provider)
+    return compare_many(classifiers, chain(first, photos), workers=count_cores() if several else 1)
+
+
+def _format_line(photo: Path, comparison: "Comparison") -> str:
+    """Return the answers as one line for people, and for the terminal whatever the file is called."""
+    name = os.fsencode(photo).decode(errors="replace")
+    answers = "   ".join(
+        f"{role} {_describe(prediction)} ({prediction.infer_ms:.1f} ms)"
+        for role, prediction in comparison.predictions.items()
+    )
+    return f"{name}   {answers}"
 
 
 def _describe(prediction: "Prediction") -> str:

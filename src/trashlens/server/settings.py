@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, set_parsing_settings
 
 from trashlens.image import ImageLimits
 from trashlens.machine import count_cores
+from trashlens.providers import CPU
 
 __all__ = ["Settings", "parse_settings"]
 
@@ -19,6 +20,8 @@ class Settings:
 
     models: Path = Path("models")
     """Folder of the three bundles."""
+    provider: str = CPU
+    """Where the networks compute: `cpu`, or what else the installed ONNX Runtime knows (`trashlens.providers`)."""
     photo: ImageLimits = field(default_factory=ImageLimits)
     """What one photo may cost."""
     waiting: int = 64
