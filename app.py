@@ -19,8 +19,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from trashlens.classifier import load_lineup
 from trashlens.errors import TrashlensError
+from trashlens.lineup import load_lineup
 from trashlens.server.desk import Desk
 from trashlens.server.settings import parse_settings
 from trashlens.server.uploads import make_room

@@ -13,9 +13,10 @@ from conftest import coloured_photo
 
 from trashlens import classifier
 from trashlens.bundle import ROLES
-from trashlens.classifier import Comparison, load_lineup
+from trashlens.classifier import Comparison
 from trashlens.errors import ImageError, RequestError
 from trashlens.image import ImageLimits
+from trashlens.lineup import load_lineup
 from trashlens.server.desk import Desk
 from trashlens.server.journal import Way
 from trashlens.server.settings import Settings

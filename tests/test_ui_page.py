@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 from gradio.routes import App
 
-from trashlens.classifier import load_lineup
+from trashlens.lineup import load_lineup
 from trashlens.server.desk import Desk
 from trashlens.server.gate import PUBLIC
 from trashlens.server.settings import Settings

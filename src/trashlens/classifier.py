@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from trashlens.bundle import ROLES, Bundle, load_bundle, load_bundles
+from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.errors import BundleError, ProviderError
 from trashlens.image import ImageLimits, Preprocess, decode_image
 from trashlens.machine import count_cores
@@ -21,12 +21,9 @@ from trashlens.providers import CPU, find_provider
 __all__ = [
     "Classifier",
     "Comparison",
-    "Lineup",
     "Prediction",
-    "available",
     "compare",
     "load_classifiers",
-    "load_lineup",
 ]
 
 LIMITS = ImageLimits()
@@ -177,10 +174,6 @@ class Classifier:
         ]
 
 
-Lineup = Mapping[str, Classifier | BundleError]
-"""By role, the network at work, or why it is not there."""
-
-
 def load_classifiers(
     models: Path, *, roles: Sequence[str] = ROLES, threads: int = 0, provider: str = CPU
 ) -> dict[str, Classifier]:
@@ -194,32 +187,6 @@ def load_classifiers(
     return {
         role: Classifier(bundle, threads=threads, provider=provider) for role, bundle in bundles.items()
     }
-
-
-def load_lineup(models: Path, *, provider: str = CPU) -> Lineup:
-    """Open what can be opened of the three bundles below `models`.
-
-    Raises:
-        BundleError: none of them can; the first one's reason.
-        ProviderError: the installed ONNX Runtime does not compute on the provider.
-    """
-    lineup: dict[str, Classifier | BundleError] = {}
-    reasons = []
-    for role in ROLES:
-        try:
-            lineup[role] = Classifier(load_bundle(models, role), provider=provider)
-        except BundleError as error:
-            # Visitors read it: where the folder lies is not theirs to know.
-            lineup[role] = BundleError(str(error).replace(f"{models}{os.sep}", ""))
-            reasons.append(error)
-    if not available(lineup):
-        raise reasons[0]
-    return lineup
-
-
-def available(lineup: Lineup) -> dict[str, Classifier]:
-    """Return the networks that are at work, by role."""
-    return {role: one for role, one in lineup.items() if isinstance(one, Classifier)}
 
 
 def compare(

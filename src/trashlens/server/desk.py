@@ -7,8 +7,9 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from trashlens.classifier import Comparison, Lineup, available, compare
+from trashlens.classifier import Comparison, compare
 from trashlens.errors import RequestError, TrashlensError
+from trashlens.lineup import Lineup, available
 from trashlens.server.journal import Journal, Way
 from trashlens.server.settings import Settings
 

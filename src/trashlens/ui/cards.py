@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from html import escape
 
 from trashlens.bundle import Bundle
-from trashlens.classifier import Comparison, Lineup, Prediction
+from trashlens.classifier import Comparison, Prediction
 from trashlens.errors import BundleError
+from trashlens.lineup import Lineup
 
 __all__ = [
     "describe_bundle",
