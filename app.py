@@ -61,6 +61,8 @@ def main() -> int:
     except TrashlensError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        return 0  # it was stopped, and nobody reads what Gradio says of that
     except (OSError, ValueError) as error:
         print(f"The page cannot be served on port {port or 7860}: {error}", file=sys.stderr)
         return 2
