@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "bundle": {"errors", "files", "image"},
     "machine": set(),
     "classifier": {"errors", "image", "bundle", "machine"},
+    "benchmark": {"errors", "image", "bundle", "machine", "classifier", "benchmark"},
     "scoreboard": {"bundle", "scoreboard"},
     "hub": {"errors", "files", "bundle", "scoreboard", "hub"},
     "ui": {"errors", "image", "bundle", "classifier", "ui"},
@@ -54,7 +55,7 @@ MAY_IMPORT = {
     "training.regroup": {"files", "image", "training.data", "training.networks"},
     "training.unrelated": {"errors", "image", "classifier", "training.unrelated"},
     "training.study": {
-        *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard"),
+        *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard", "benchmark"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "graph")),
         *(f"training.{n}" for n in ("networks", "recipe", "shipped", "study")),
     },
@@ -62,8 +63,9 @@ MAY_IMPORT = {
         *("errors", "image", "bundle", "classifier", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "pictures", "robustness")),
     },
+    "training.ordinary": {"errors", "image", "bundle", "training.networks"},
     "training.report": {
-        *("errors", "image", "bundle", "classifier", "machine", "scoreboard"),
+        *("errors", "image", "bundle", "classifier", "machine", "scoreboard", "benchmark"),
         *(f"training.{n}" for n in ("data", "evaluate", "tracking", "unrelated")),
     },
 }
