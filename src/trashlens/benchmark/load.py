@@ -21,8 +21,8 @@ __all__ = ["Bare", "BareResult", "LoadResult", "Queued", "QueuedResult", "measur
 
 UPLOADING = 8
 """Clients of the measurement in which each request uploads its photo."""
-SPARE = 1.5
-"""Photos that are uploaded ahead, as a multiple of what the bare function answers in the time."""
+SPARE = 2
+"""Photos that may be uploaded ahead, as a multiple of what the bare function answers in the time at first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ def measure_load(
         path = Path(folder) / photo.file_name
         path.write_bytes(photo.data)
         settings = {"photo": str(path), "seconds": config.seconds}
-        warm = max(_call_bare(way, models, settings)["requests"] for way in bare)
+        ahead = SPARE * _call_bare(bare[-1], models, settings)["requests"]
         for turn, order in enumerate(interleave(list(answers), config.repeats), 1):
             say(f"page: requests under load, round {turn} of {config.repeats}")
             for way in order:
@@ -132,7 +132,7 @@ def measure_load(
                     child = _call_bare(way, models, settings)
                     answers[way].add(child["requests"], child)
                 else:
-                    child = _ask_queued(way, server, settings, ahead=math.ceil(SPARE * warm))
+                    child = _ask_queued(way, server, settings, ahead=ahead)
                     answers[way].add(len(child["latencies_ms"]), child)
         return _summarise(photo, answers, bare, queued, app_mb=server.measure_mb())
 
@@ -147,7 +147,7 @@ def _call_bare(way: Bare, models: Path, settings: Mapping[str, Any]) -> dict[str
 def _ask_queued(
     way: Queued, server: Server, settings: Mapping[str, Any], *, ahead: int
 ) -> dict[str, Any]:
-    # Each has its own photo: two uploads of the same one would be one file.
+    # Each client asks once before the clock starts, and once more after it has run out.
     ahead = 0 if way.uploads else ahead + 2 * way.clients
     asked = {**settings, "url": server.url, "clients": way.clients, "ahead": ahead}
     return run_child("trashlens.benchmark.client", asked)

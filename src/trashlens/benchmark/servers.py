@@ -63,19 +63,11 @@ def serve(command: Sequence[str], *, models: Path) -> Iterator[Server]:
     """
     with tempfile.TemporaryDirectory(prefix="trashlens-benchmark-") as folder:
         port = _find_port()
-        environment = {
-            **os.environ,
-            "TRASHLENS_MODELS": str(models.resolve()),
-            "GRADIO_SERVER_NAME": "127.0.0.1",
-            "GRADIO_SERVER_PORT": str(port),
-            "GRADIO_ANALYTICS_ENABLED": "False",
-            "GRADIO_TEMP_DIR": str(Path(folder) / "uploads"),
-        }
         with (Path(folder) / "errors.txt").open("w+", encoding="utf-8") as errors:
             start = time.perf_counter()
             process = subprocess.Popen(
                 command,
-                env=environment,
+                env=_environment(port, models, uploads=Path(folder) / "uploads"),
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 # Ctrl-C reaches the benchmark alone, which then stops its servers itself.
@@ -86,9 +78,28 @@ def serve(command: Sequence[str], *, models: Path) -> Iterator[Server]:
                 _wait_for(url, process, errors)
                 start_ms = (time.perf_counter() - start) * 1e3
                 time.sleep(SETTLE_S)
+                if process.poll() is not None:
+                    raise BenchmarkError(
+                        f"The server ended after its first answer: {_last_line(errors)}"
+                    )
                 yield Server(url=url, start_ms=start_ms, process=psutil.Process(process.pid))
             finally:
                 _stop(process)
+
+
+def _environment(port: int, models: Path, *, uploads: Path) -> dict[str, str]:
+    """Return this process's environment with what tells a server where to listen and to look."""
+    return {
+        **os.environ,
+        "TRASHLENS_MODELS": str(models.resolve()),
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(uploads),
+        # Gradio looks whether it can reach itself, and gives up where a proxy cannot.
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
 
 
 def _find_port() -> int:
@@ -107,9 +118,12 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], errors: IO[str]) -> No
                 if client.get(url).status_code == httpx.codes.OK:
                     return
             time.sleep(LOOK_EVERY_S)
+    raise BenchmarkError(f"The server did not start: {_last_line(errors)}")
+
+
+def _last_line(errors: IO[str]) -> str:
     errors.seek(0)
-    last = next(reversed(errors.read().strip().splitlines()), f"no answer within {START_S} s")
-    raise BenchmarkError(f"The server did not start: {last}")
+    return next(reversed(errors.read().strip().splitlines()), f"no answer within {START_S} s")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -167,7 +167,7 @@ def _format_load(result: LoadResult) -> str:
     ]
     for reason, count in _sum_failures(result.queued):
         notes.append(f"{_count(count, 'request')} failed: {reason}")
-    return _section(f"Page: the {result.photo} under load, ms", header, rows, notes)
+    return _section(f"Page: {result.photo} under load, ms", header, rows, notes)
 
 
 def _list_queued(one: QueuedResult) -> tuple[str, ...]:
