@@ -144,7 +144,7 @@ def test_page_tables_and_json_agree(output: list[str], report: dict[str, Any]) -
     assert shown(page[3]) == pytest.approx(start["ratio"]["median"], abs=0.01)
     assert shown(page[4]) == pytest.approx(start["app_mb"], abs=0.6)
     assert 80 < start["alone_mb"] < start["app_mb"] < 1000
-    rows = section(output, "Page: can.jpg under load")
+    rows = section(output, "Page: under load, with the can.jpg")
     load = report["page"]["load"]
     assert [row[0] for row in rows[:3]] == ["1 client", "4 clients", "4 clients, each request uploads"]
     rates = [one["requests_per_s"] for one in (*load["queued"], *load["bare"])]
@@ -206,7 +206,8 @@ def test_ctrl_c_leaves_no_server_behind(by: signal.Signals, toy_models: Path, ph
         process.send_signal(by)
         assert children
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # Python ends by the signal itself where it came while an import was executing generated code.
+    assert process.returncode in (130, -signal.SIGINT)
     assert errors.endswith("Interrupted.\n")
     assert "Traceback" not in errors
     assert not any(child.is_running() for child in children)
@@ -240,11 +241,16 @@ def test_bad_input_is_a_sentence(
     assert output.err.count("\n") == 1
 
 
-def test_an_app_that_does_not_start_is_a_sentence(
+def test_an_app_that_does_not_start_is_a_sentence_and_the_other_parts_are_kept(
     toy_models: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = tmp_path / "app.py"
     app.write_text("import sys; sys.exit('no luck today')")
-    given = ["page", "--repeats=1", f"--app={app}", f"--models={toy_models}", f"--photo={photo}"]
-    assert main(["benchmark", *given]) == 2
-    assert "The server did not start: no luck today" in capsys.readouterr().err
+    given = ["page", "inference", "--repeats=1", "--rounds=2", f"--app={app}"]
+    assert main(["benchmark", *given, f"--models={toy_models}", f"--photo={photo}"]) == 2
+    output = capsys.readouterr()
+    said = "The server did not start: no luck today"
+    assert output.err == f"trashlens benchmark: {said}\n"
+    report = json.loads(output.out.splitlines()[-1])
+    assert report["left_out"] == {"page": said}
+    assert len(report["inference"]["sessions"]) >= 3

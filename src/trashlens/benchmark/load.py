@@ -119,13 +119,14 @@ def measure_load(
     bare += [Bare(callers=cores, threads=1)] if cores > 1 else []
     queued = [Queued(clients=clients, uploads=False) for clients in config.clients]
     queued.append(Queued(clients=min(UPLOADING, max(config.clients)), uploads=True))
-    answers: dict[Bare | Queued, _Answers] = {way: _Answers() for way in (*bare, *queued)}
+    ways: list[Bare | Queued] = [*bare, *queued]
+    answers = {way: _Answers() for way in ways}
     with tempfile.TemporaryDirectory() as folder, serve(app_command(app), models=models) as server:
         path = Path(folder) / photo.file_name
         path.write_bytes(photo.data)
         settings = {"photo": str(path), "seconds": config.seconds}
         ahead = SPARE * _call_bare(bare[-1], models, settings)["requests"]
-        for turn, order in enumerate(interleave(list(answers), config.repeats), 1):
+        for turn, order in enumerate(interleave(ways, config.repeats), 1):
             say(f"page: requests under load, round {turn} of {config.repeats}")
             for way in order:
                 if isinstance(way, Bare):

@@ -31,7 +31,8 @@ def format_head(machine: Machine, settings: BenchmarkConfig) -> str:
     """Return what was measured on, and how."""
     libraries = [f"{name} {machine.packages[name]}" for name in LIBRARIES if name in machine.packages]
     lines = [
-        f"On {machine.processor}, {machine.system}: Python {machine.python}, {', '.join(libraries)}.",
+        f"On {machine.processor}, {machine.system}; {_count(machine.threads, 'thread')} a network unless a table "
+        f"says otherwise. Python {machine.python}, {', '.join(libraries)}.",
         f"{settings.rounds} rounds after {settings.warm_up} to warm up. What is compared takes turns within a "
         "round; ratios are medians over the rounds, with their 95 % interval in brackets. 1 MB is 10⁶ bytes.",
     ]
@@ -71,7 +72,7 @@ def format_inference(result: InferenceResult) -> str:
         "Memory is what one network adds to a process that has ONNX Runtime loaded.",
         f"The student takes {compared} the baseline's time.",
     ]
-    return _section("Inference: one image through one network, ms", header, rows, notes)
+    return _section("Inference: one image through one network (times in ms)", header, rows, notes)
 
 
 def format_request(result: RequestResult) -> str:
@@ -86,7 +87,7 @@ def format_request(result: RequestResult) -> str:
             "The ordinary app decodes in full with Pillow and runs torchvision's transforms and three eager "
             "torch networks."
         )
-    title = "Request: from a photo's bytes to three answers, ms (medians)"
+    title = "Request: from a photo's bytes to three answers (medians, in ms)"
     return _section(title, header, rows, notes)
 
 
@@ -109,7 +110,7 @@ def format_webcam(result: WebcamResult) -> str:
     notes = [
         "One viewer, all networks, a camera of 30 frames a second; latency is from frame to result."
     ]
-    return _section("Webcam: in a real browser, ms", header, [row], notes)
+    return _section("Webcam: in a real browser (times in ms)", header, [row], notes)
 
 
 def format_left_out(reasons: Mapping[str, str]) -> str:
@@ -167,7 +168,7 @@ def _format_load(result: LoadResult) -> str:
     ]
     for reason, count in _sum_failures(result.queued):
         notes.append(f"{_count(count, 'request')} failed: {reason}")
-    return _section(f"Page: {result.photo} under load, ms", header, rows, notes)
+    return _section(f"Page: under load, with the {result.photo} (times in ms)", header, rows, notes)
 
 
 def _list_queued(one: QueuedResult) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from jsonargparse import ArgumentParser
 
 from trashlens.bundle import load_bundles
 from trashlens.commands.options import add_models, construct
-from trashlens.errors import RecipeError
+from trashlens.errors import BenchmarkError, RecipeError
 
 if TYPE_CHECKING:  # the command loads what it runs only when it runs
     from trashlens.benchmark.config import BenchmarkConfig
@@ -50,11 +51,11 @@ def benchmark_command(argv: Sequence[str]) -> int:
     print(f"{format_head(machine, config)}\n", flush=True)
     session = _Session(models=models, app=app, photos=photos, config=config)
     with _ending_in_order():
-        results = {part: getattr(session, part)() for part in PARTS if part in (asked or PARTS)}
+        results, complete = _measure(session, [part for part in PARTS if part in (asked or PARTS)])
     if session.left_out:
         print(f"{format_left_out(session.left_out)}\n")
     print(Report(machine=machine, settings=config, left_out=session.left_out, **results).to_json())
-    return 0
+    return 0 if complete else 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,20 @@ class _Session:
         return None
 
 
+def _measure(session: _Session, parts: Sequence[str]) -> tuple[dict[str, Any], bool]:
+    """Return the results by part, and whether all went well; what is missing is said at once and at the end."""
+    results: dict[str, Any] = {}
+    complete = True
+    for part in parts:
+        try:
+            results[part] = getattr(session, part)()
+        except BenchmarkError as error:  # what the other parts took minutes for is kept
+            print(f"trashlens benchmark: {error}", file=sys.stderr)
+            session.left_out[part] = str(error)
+            complete = False
+    return results, complete
+
+
 def _show(result: ResultT, format_result: Callable[[ResultT], str]) -> ResultT:
     print(f"{format_result(result)}\n", flush=True)
     return result
@@ -142,7 +157,11 @@ def _show(result: ResultT, format_result: Callable[[ResultT], str]) -> ResultT:
 def _make_parser(config: type[Any], parts: Sequence[str]) -> ArgumentParser:
     parser = ArgumentParser(prog="trashlens benchmark", description=benchmark_command.__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"one or more of {', '.join(parts)}; by default all"
+        "parts",
+        nargs="*",
+        default=[],
+        metavar="PART",
+        help=f"one or more of {', '.join(parts)}; by default all",
     )
     add_models(parser)
     parser.add_argument(
