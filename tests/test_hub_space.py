@@ -63,7 +63,7 @@ def test_what_is_staged_is_what_serving_needs(staged: Path) -> None:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "src/trashlens"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     package = {path.removeprefix("src/") for path in listed if (ROOT / path).is_file()}
-    wings = ("training", "hub", "commands", "__main__.py")
+    wings = ("training", "hub", "benchmark", "commands", "__main__.py")
     serving = {path for path in package if path.split("/")[1] not in wings}
     bundles = {f"models/{role}/{name}" for role in ROLES for name in ("bundle.json", "model.onnx")}
     around = {"app.py", "README.md", "requirements.txt", ".gitattributes"}

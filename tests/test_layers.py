@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "providers": {"errors"},
     "classifier": {"errors", "image", "bundle", "machine", "providers"},
     "batch": {"errors", "bundle", "classifier", "providers"},
+    "benchmark": {"errors", "image", "bundle", "machine", "classifier", "benchmark"},
     "scoreboard": {"bundle", "scoreboard"},
     "hub": {"errors", "files", "bundle", "scoreboard", "hub"},
     "lineup": {"errors", "bundle", "classifier", "providers"},
@@ -68,7 +69,7 @@ MAY_IMPORT = {
     "training.regroup": {"files", "image", "training.data", "training.networks"},
     "training.unrelated": {"errors", "image", "classifier", "training.unrelated"},
     "training.study": {
-        *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard"),
+        *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard", "benchmark"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "graph")),
         *(f"training.{n}" for n in ("networks", "recipe", "shipped", "study")),
     },
@@ -76,8 +77,9 @@ MAY_IMPORT = {
         *("errors", "image", "bundle", "classifier", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "pictures", "robustness")),
     },
+    "training.ordinary": {"errors", "image", "bundle", "training.networks"},
     "training.report": {
-        *("errors", "image", "bundle", "classifier", "machine", "scoreboard"),
+        *("errors", "image", "bundle", "classifier", "machine", "scoreboard", "benchmark"),
         *(f"training.{n}" for n in ("data", "evaluate", "tracking", "unrelated")),
     },
 }

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _explain(error: Exception, command: str) -> str:
     """Return the sentence that a user sees for an error of a command."""
     if isinstance(error, ModuleNotFoundError):
-        packages = "" if command == "predict" else " --categories 'packages train'"
+        packages = "" if command in ("predict", "benchmark") else " --categories 'packages train'"
         return f"the package {error.name} is missing. Install what this needs: pipenv sync{packages}"
     if isinstance(error, OSError):
         return f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}."

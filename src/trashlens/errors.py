@@ -10,10 +10,12 @@ TrashlensError        its message is one sentence for the user: what is wrong, w
 ├── TrainingError     training had to stop
 ├── ExportError       an exported network does not agree with its checkpoint
 ├── TrackingError     W&B or GitHub refused or did not answer, or has no such bundle
+├── BenchmarkError    something that is measured did not start, or stopped answering
 └── HubError          the Hugging Face Hub refused or failed, or what would go there does not work
 """
 
 __all__ = [
+    "BenchmarkError",
     "BundleError",
     "DataError",
     "ExportError",
@@ -68,6 +70,10 @@ class TrainingError(TrashlensError):
 
 class ExportError(TrashlensError):
     """An exported network does not agree with its checkpoint."""
+
+
+class BenchmarkError(TrashlensError):
+    """Something that is measured did not start, or stopped answering."""
 
 
 class HubError(TrashlensError):

@@ -1,10 +1,11 @@
-"""What this machine is, for thread counts and for the records of measurements."""
+"""What this machine is and which code it runs, for thread counts and for the records of measurements."""
 
 import os
 import platform
+import subprocess
 from pathlib import Path
 
-__all__ = ["count_cores", "processor_name"]
+__all__ = ["code_commit", "count_cores", "processor_name"]
 
 
 def count_cores() -> int:
@@ -23,3 +24,15 @@ def processor_name() -> str:
     except (OSError, StopIteration):
         pass  # not Linux, or a processor that does not say
     return f"{name}, {count_cores()} cores"
+
+
+def code_commit() -> str | None:
+    """Return the commit of this code, marked when the working tree differs from it; None outside a checkout."""
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+        )
+        return result.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -5,6 +5,7 @@ Only the commands that train load the training wing, and only when they run.
 
 from collections.abc import Callable, Sequence
 
+from trashlens.commands.benchmark import benchmark_command
 from trashlens.commands.groups import groups_command
 from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
@@ -17,6 +18,7 @@ __all__ = ["COMMANDS"]
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "predict": predict_command,
+    "benchmark": benchmark_command,
     "data": data_command,
     "groups": groups_command,
     "train": train_command,

@@ -14,7 +14,7 @@ from trashlens.hub.checkout import Checkout
 
 __all__ = ["format_requirements", "list_files", "stage_space"]
 
-WINGS = ("training", "hub", "commands", "__main__.py")
+WINGS = ("training", "hub", "benchmark", "commands", "__main__.py")
 """What serving does not need."""
 ATTRIBUTES = "*.onnx filter=lfs diff=lfs merge=lfs -text\n"
 DESCRIPTION = "Three networks name a photo's class of waste, side by side"

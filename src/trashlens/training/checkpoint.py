@@ -5,7 +5,6 @@ A complete run adds `predictions.json`: its answers to the validation and test p
 
 import json
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,7 +20,7 @@ from torch import nn
 from trashlens.errors import TrainingError, first_line
 from trashlens.files import replace_file
 from trashlens.image import Preprocess
-from trashlens.machine import processor_name
+from trashlens.machine import code_commit, processor_name
 from trashlens.training.networks import NetworkConfig, create_network
 
 __all__ = [
@@ -127,17 +126,5 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in packages},
         "device": device,
-        "commit": _git_commit(),
+        "commit": code_commit(),
     }
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the code, marked when the working tree differs from it."""
-    try:
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        result = subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-        )
-        return result.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

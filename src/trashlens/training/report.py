@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from trashlens.benchmark.timing import Times
 from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.classifier import Classifier, Comparison, compare
 from trashlens.errors import DataError
@@ -252,14 +253,19 @@ def _latency(comparisons: list[Comparison], role: str, *, teacher: str) -> dict[
 
     `teacher` is the short id of the teacher's bundle, which the speed holds for alone.
     """
-    infer_ms = np.array([comparison.predictions[role].infer_ms for comparison in comparisons])
-    teacher_ms = np.array([comparison.predictions["teacher"].infer_ms for comparison in comparisons])
+    times = Times(
+        ms={
+            one: [comparison.predictions[one].infer_ms for comparison in comparisons]
+            for one in ("teacher", role)
+        }
+    )
+    summary = times.summary(role)
     return {
-        "infer_ms_p50": float(np.median(infer_ms)),
-        "infer_ms_p95": float(np.percentile(infer_ms, 95)),
-        "times_teacher_speed": float(np.median(teacher_ms / infer_ms)),
+        "infer_ms_p50": summary.p50_ms,
+        "infer_ms_p95": summary.p95_ms,
+        "times_teacher_speed": times.ratio("teacher", role).median,
         "teacher": teacher,
-        "requests": len(infer_ms),
+        "requests": summary.runs,
         "threads": count_cores(),
         "cpu": processor_name(),
     }

@@ -2,14 +2,15 @@
 
 import dataclasses
 import json
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trashlens.benchmark.timing import time_rounds
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import DataError
@@ -91,24 +92,20 @@ def measure_latencies(records: Iterable[RunRecord], folder: Path) -> Latencies:
     """
     networks = {name_served(record): record for record in records}
     classifiers = {name: _open(record) for name, record in networks.items()}
-    images = {
-        name: np.random.default_rng(0).standard_normal(_shape(classifier)).astype(np.float32)
+    generator = np.random.default_rng(0)
+    calls = {
+        name: partial(classifier.infer, generator.standard_normal(_shape(classifier), np.float32))
         for name, classifier in classifiers.items()
     }
-    times_ms: dict[str, list[float]] = {name: [] for name in classifiers}
-    for turn in range(WARM_UP + ROUNDS):
-        for name, classifier in classifiers.items():
-            start = time.perf_counter()
-            classifier.infer(images[name])
-            if turn >= WARM_UP:
-                times_ms[name].append((time.perf_counter() - start) * 1e3)
+    times = time_rounds(calls, rounds=ROUNDS, warm_up=WARM_UP)
+    summaries = {name: times.summary(name) for name in calls}
     measured = {
         name: {
-            "infer_ms_p50": float(np.median(times)),
-            "infer_ms_p95": float(np.percentile(times, 95)),
-            "infer_ms_min": min(times),
+            "infer_ms_p50": summary.p50_ms,
+            "infer_ms_p95": summary.p95_ms,
+            "infer_ms_min": summary.min_ms,
         }
-        for name, times in times_ms.items()
+        for name, summary in summaries.items()
     }
     latencies = Latencies(cpu=processor_name(), networks=measured)
     text = json.dumps(dataclasses.asdict(latencies), indent=2) + "\n"
