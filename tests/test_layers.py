@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "benchmark": {"errors", "image", "bundle", "machine", "classifier", "benchmark"},
     "scoreboard": {"bundle", "scoreboard"},
     "hub": {"errors", "files", "bundle", "scoreboard", "hub"},
-    "lineup": {"errors", "bundle", "classifier", "providers"},
+    "lineup": {"errors", "bundle", "classifier", "machine", "providers"},
     "server": {"errors", "image", "classifier", "lineup", "machine", "providers", "server"},
     "ui": {"errors", "image", "bundle", "classifier", "lineup", "server", "ui"},
     "training.data": {"errors", "files", "image", "training.data"},

@@ -143,6 +143,12 @@ class Bundle:
         """The first twelve digits of `sha256`, by which people and answers name the bundle."""
         return self.sha256[:12]
 
+    def without_model(self) -> "Bundle":
+        """Return the record alone, for who has a session of the graph and no use for its bytes."""
+        record = dataclasses.replace(self, model=b"")
+        vars(record)["sha256"] = self.sha256  # what the cached property would compute of nothing
+        return record
+
     def write(self, folder: Path) -> None:
         """Write the bundle as `folder`, replacing what is there only once the new one is complete."""
         record = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from trashlens.bundle import ROLES, load_bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import BundleError
+from trashlens.machine import return_memory
 from trashlens.providers import CPU
 
 __all__ = ["Lineup", "available", "load_lineup"]
@@ -26,13 +27,16 @@ def load_lineup(models: Path, *, provider: str = CPU) -> Lineup:
     reasons = []
     for role in ROLES:
         try:
-            lineup[role] = Classifier(load_bundle(models, role), provider=provider)
+            classifier = Classifier(load_bundle(models, role), provider=provider)
+            classifier.bundle = classifier.bundle.without_model()
+            lineup[role] = classifier
         except BundleError as error:
             # Visitors read it: where the folder lies is not theirs to know.
             lineup[role] = BundleError(str(error).replace(f"{models}{os.sep}", ""))
             reasons.append(error)
     if not available(lineup):
         raise reasons[0]
+    return_memory()
     return lineup
 
 

@@ -1,11 +1,12 @@
 """What this machine is and which code it runs, for thread counts and for the records of measurements."""
 
+import ctypes
 import os
 import platform
 import subprocess
 from pathlib import Path
 
-__all__ = ["code_commit", "count_cores", "processor_name"]
+__all__ = ["code_commit", "count_cores", "processor_name", "return_memory"]
 
 
 def count_cores() -> int:
@@ -36,3 +37,10 @@ def code_commit() -> str | None:
         return result.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def return_memory() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it: after work that is done once."""
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    if hasattr(library, "malloc_trim"):  # glibc
+        library.malloc_trim(0)
