@@ -15,7 +15,7 @@ TRAIN_ONLY = {"accelerate", "datasets", "onnx", "sklearn", "timm", "torch", "tor
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
-    "image": {"errors"},
+    "image": {"errors", "image"},
     "bundle": {"errors", "files", "image"},
     "machine": set(),
     "classifier": {"errors", "image", "bundle", "machine"},

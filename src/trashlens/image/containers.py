@@ -1,0 +1,210 @@
+"""Bytes -> an opened, not yet decoded image; what would cost more than a photo is refused before it is parsed.
+
+Pillow bounds the pixels of an image and trusts the rest: a comment, a directory or a list of scans can cost
+minutes or gigabytes in a file of a few kB. Each rule here names what it holds off.
+"""
+
+import io
+import struct
+
+from PIL import Image, PngImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
+
+from trashlens.errors import ImageError
+from trashlens.image.limits import READABLE, ImageLimits, check_memory, check_pixels, too_many_pixels
+from trashlens.image.pixels import DRAFT_PX, reduction
+
+__all__ = ["Source", "open_image"]
+
+# Only formats people photograph or screenshot in; Pillow's others (EPS, PSD, ...) are attack surface. Of TIFF's
+# compressions those of photos: others are decoders of their own, with JPEG's bombs inside.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
+ORDINARY = "Save the photo as an ordinary JPEG and send that."
+# A phone's JPEG takes 50 reads up to the picture, and a 30 MB PNG some 20,000 for its blocks of 8 kB.
+OPEN_READS, LOAD_READS = 4_000, 200_000
+JPEG_STEPS = 1_000
+# A progressive photo has about 10 scans, and each goes over every block of it.
+MAX_SCANS, MAX_SCANNED_PIXELS = 100, 800_000_000
+# Real tags name each of their bytes once; one value a row is what the longest arrays hold.
+TIFF_ENTRIES, TIFF_VALUES = 512, 65_535
+TIFF_UNIT_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+TIFF_DIRECTORIES = (330, 34665, 34853, 40965)
+# Bytes that decoding takes for each stored pixel, Pillow's own image included, as measured.
+PIXEL_BYTES = {"PNG": 4, "GIF": 2, "BMP": 4, "WEBP": 20, "AVIF": 12}
+
+
+class Source(io.BytesIO):
+    """A file in memory that may be read so many times: Pillow's parsers walk it piece by piece, in Python."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads_left = OPEN_READS
+        self.bytes_left = 4 * len(data) + 2**20
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes.
+
+        Raises:
+            ImageError: this is one read, or one byte, more than a photo takes.
+        """
+        piece = super().read(size)
+        self.reads_left -= 1
+        self.bytes_left -= len(piece)
+        if min(self.reads_left, self.bytes_left) < 0:
+            raise ImageError(f"The image is in far more pieces than a photo. {ORDINARY}")
+        return piece
+
+
+class _Jpeg(JpegImageFile):
+    """JPEG without the second image of an MPO, and without its EXIF read for a resolution nobody asked for."""
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
+def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
+    """Return the image with its size and mode known and its pixels still to be decoded.
+
+    Raises:
+        ImageError: no format that is read, damaged, or beyond the limits; one sentence.
+    """
+    # Pillow's parsers raise almost anything on hostile bytes (struct.error, SyntaxError, ...), and all of
+    # it means the same to the user.
+    try:
+        if data.startswith(b"\xff\xd8\xff"):
+            return _open_jpeg(data, limits)
+        image = _open_other(data)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # Pillow warns at 89 and refuses at 178; who turned warnings into errors meets the first.
+        over = "over 178" if isinstance(error, Image.DecompressionBombError) else "over 89"
+        raise ImageError(too_many_pixels(over, limits)) from error
+    except Exception as error:
+        raise ImageError(f"This is not an image that can be read. {READABLE}") from error
+    check_pixels(image.size, limits)
+    _check_kind(image)
+    check_memory(image.width * image.height, _estimate_bytes(image), limits)
+    return image
+
+
+def _open_other(data: bytes) -> Image.Image:
+    if data[:2] in (b"II", b"MM"):
+        _check_tiff(data)
+    # Pillow hands every EXIF tag of an AVIF its own copy of what it names. The format has its own turns,
+    # and says that those of EXIF do not count.
+    if data[4:8] == b"ftyp":
+        data = data.replace(b"Exif", b"skip")
+    # Pillow's default of 64 MB, in characters of up to four bytes each, is for longer texts than photos carry.
+    PngImagePlugin.MAX_TEXT_MEMORY = 4 * 2**20
+    source = Source(data)
+    image = Image.open(source, formats=FORMATS)
+    source.reads_left = LOAD_READS
+    return image
+
+
+def _check_kind(image: Image.Image) -> None:
+    """Refuse what its format allows and no photo is."""
+    compression = image.info.get("compression")
+    if image.format == "BMP" and compression in (1, 2):
+        # Decoded in Python, a pixel at a time.
+        raise ImageError(f"Run-length BMP cannot be read. {ORDINARY}")
+    if image.format == "TIFF" and compression not in TIFF_COMPRESSIONS:
+        raise ImageError(f"TIFF with this compression cannot be read. {ORDINARY}")
+    if image.mode == "LAB":
+        raise ImageError(f"LAB colours cannot be read. {ORDINARY}")
+
+
+def _estimate_bytes(image: Image.Image) -> float:
+    """Return the memory that decoding takes, bytes: the codec's, the image's and that of its RGB."""
+    pixels = image.width * image.height
+    needed = 4 * pixels / reduction(image.size) ** 2
+    if image.format == "TIFF":
+        tags = getattr(image, "tag_v2", {})
+        # The block that is decoded at once, a strip or a tile, may be larger than the image.
+        block = max(pixels, tags.get(322, 0) * tags.get(323, 0))
+        return needed + 4 * pixels + block * max(4, sum(tags.get(258, (1,))) / 8)
+    return needed + pixels * PIXEL_BYTES[image.format or "PNG"]
+
+
+def _open_jpeg(data: bytes, limits: ImageLimits) -> Image.Image:
+    coding, layers, single, start = _read_jpeg_header(data)
+    if coding not in (0xC0, 0xC1, 0xC2):
+        # Arithmetic and lossless coding, which no camera writes, cost far more for each byte.
+        raise ImageError(f"This kind of JPEG cannot be read. {ORDINARY}")
+    source = Source(data)
+    image = _Jpeg(source)
+    source.reads_left = LOAD_READS
+    check_pixels(image.size, limits)
+    pixels = image.width * image.height
+    needed = 0
+    if not single:
+        # All scans are gathered before the first pixel is known: two bytes for each value of each layer.
+        scans = data.count(b"\xff\xda", start)
+        if scans > MAX_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
+            raise ImageError(f"The JPEG sends its picture in {scans} passes. {ORDINARY}")
+        needed = 2 * layers * pixels
+    image.draft("RGB", (DRAFT_PX, DRAFT_PX))
+    drafted = image.width * image.height
+    check_memory(pixels, needed + 8 * drafted, limits)
+    return image
+
+
+def _read_jpeg_header(data: bytes) -> tuple[int, int, bool, int]:
+    """Walk the segments before the picture.
+
+    Returns:
+        The frame's marker, its number of layers, whether its first scan holds all of them and is the only one, and
+        where that scan starts.
+
+    Raises:
+        ImageError: there are more segments than a photo has.
+        IndexError, struct.error: the picture never comes.
+    """
+    position, coding, layers = 2, 0, 0
+    for _ in range(JPEG_STEPS):
+        marker = data[position + 1]
+        if data[position] != 0xFF or marker in (0x00, 0xFF):
+            position += 1  # padding, or bytes that belong nowhere
+            continue
+        if marker == 0xDA:
+            single = coding != 0xC2 and data[position + 4] == layers
+            return coding, layers, single, position
+        if marker == 0x01 or 0xD0 <= marker <= 0xD9:
+            position += 2
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            coding, layers = marker, data[position + 9]
+        position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
+    raise ImageError(f"The JPEG is in far more pieces than a photo. {ORDINARY}")
+
+
+def _check_tiff(data: bytes) -> None:
+    """Refuse directories that make Pillow copy, or turn into Python numbers, more than the file holds.
+
+    Raises:
+        ImageError: a directory does.
+        struct.error: it lies outside the file.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        raise ImageError(f"This kind of TIFF cannot be read. {ORDINARY}")
+    starts = [int(struct.unpack_from(f"{order}L", data, 4)[0])]
+    total = 0
+    for depth in range(2):
+        inner = []
+        for start in starts[: len(TIFF_DIRECTORIES)]:
+            (entries,) = struct.unpack_from(f"{order}H", data, start)
+            for entry in range(min(entries, TIFF_ENTRIES + 1)):
+                tag, kind, count, value = struct.unpack_from(
+                    f"{order}HHLL", data, start + 2 + 12 * entry
+                )
+                total += count * TIFF_UNIT_BYTES.get(kind, 1)
+                if count > TIFF_VALUES and kind in TIFF_UNIT_BYTES or entries > TIFF_ENTRIES:
+                    raise ImageError(f"The TIFF lists far more than a photo has. {ORDINARY}")
+                if depth == 0 and tag in TIFF_DIRECTORIES:
+                    inner.append(value)
+        starts = inner
+    if total > len(data):
+        raise ImageError("The TIFF is damaged or cut off. Send the original file again.")
