@@ -23,7 +23,9 @@ TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_
 ORDINARY = "Save the photo as an ordinary JPEG and send that."
 # A phone's JPEG takes 50 reads up to the picture, and a 30 MB PNG some 20,000 for its blocks of 8 kB.
 OPEN_READS, LOAD_READS = 4_000, 200_000
-JPEG_STEPS = 1_000
+# Depth maps make a phone's header up to 3 MB. Pillow adds segments of EXIF by copying all that came before.
+JPEG_STEPS, JPEG_HEADER_BYTES = 1_000, 8 * 2**20
+PNG_CHUNKS, PNG_TEXT_BYTES = 20_000, 4 * 2**20
 # A progressive photo has about 10 scans, and each goes over every block of it.
 MAX_SCANS, MAX_SCANNED_PIXELS = 100, 800_000_000
 # Real tags name each of their bytes once; one value a row is what the longest arrays hold.
@@ -31,13 +33,14 @@ TIFF_ENTRIES, TIFF_VALUES = 512, 65_535
 TIFF_UNIT_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 TIFF_DIRECTORIES = (330, 34665, 34853, 40965)
 # Bytes that decoding takes for each stored pixel, Pillow's own image included, as measured.
-PIXEL_BYTES = {"PNG": 4, "GIF": 2, "BMP": 4, "WEBP": 20, "AVIF": 12}
+PIXEL_BYTES = {"PNG": 4, "GIF": 2, "BMP": 4, "WEBP": 16, "AVIF": 16}
 
 
 class Source(io.BytesIO):
     """A file in memory that may be read so many times: Pillow's parsers walk it piece by piece, in Python."""
 
     def __init__(self, data: bytes) -> None:
+        """Let a parser begin: `OPEN_READS`, and each byte a few times."""
         super().__init__(data)
         self.reads_left = OPEN_READS
         self.bytes_left = 4 * len(data) + 2**20
@@ -96,12 +99,32 @@ def _open_other(data: bytes) -> Image.Image:
     # and says that those of EXIF do not count.
     if data[4:8] == b"ftyp":
         data = data.replace(b"Exif", b"skip")
-    # Pillow's default of 64 MB, in characters of up to four bytes each, is for longer texts than photos carry.
-    PngImagePlugin.MAX_TEXT_MEMORY = 4 * 2**20
+    if data.startswith(b"\x89PNG"):
+        _check_png(data)
     source = Source(data)
     image = Image.open(source, formats=FORMATS)
     source.reads_left = LOAD_READS
     return image
+
+
+def _check_png(data: bytes) -> None:
+    """Refuse what is cut into crumbs, and texts longer than photos carry.
+
+    Raises:
+        ImageError: it is one of these.
+    """
+    # Of compressed texts Pillow keeps 64 MB, in characters of up to four bytes each.
+    PngImagePlugin.MAX_TEXT_MEMORY = PNG_TEXT_BYTES
+    position, text_bytes = 8, 0
+    for _ in range(PNG_CHUNKS):
+        if position + 8 > len(data):
+            return
+        length, kind = struct.unpack_from(">L4s", data, position)
+        text_bytes += length if kind in (b"tEXt", b"zTXt", b"iTXt") else 0
+        if text_bytes > PNG_TEXT_BYTES:
+            raise ImageError(f"The PNG holds far more text than a photo has. {ORDINARY}")
+        position += 12 + length
+    raise ImageError(f"The PNG is in far more pieces than a photo. {ORDINARY}")
 
 
 def _check_kind(image: Image.Image) -> None:
@@ -112,8 +135,6 @@ def _check_kind(image: Image.Image) -> None:
         raise ImageError(f"Run-length BMP cannot be read. {ORDINARY}")
     if image.format == "TIFF" and compression not in TIFF_COMPRESSIONS:
         raise ImageError(f"TIFF with this compression cannot be read. {ORDINARY}")
-    if image.mode == "LAB":
-        raise ImageError(f"LAB colours cannot be read. {ORDINARY}")
 
 
 def _estimate_bytes(image: Image.Image) -> float:
@@ -125,11 +146,13 @@ def _estimate_bytes(image: Image.Image) -> float:
         # The block that is decoded at once, a strip or a tile, may be larger than the image.
         block = max(pixels, tags.get(322, 0) * tags.get(323, 0))
         return needed + 4 * pixels + block * max(4, sum(tags.get(258, (1,))) / 8)
-    return needed + pixels * PIXEL_BYTES[image.format or "PNG"]
+    # 16 bits take as little memory as 8, since Pillow drops half of them, but twice the time.
+    deep = image.format == "PNG" and ";16" in str(image.tile)
+    return needed + pixels * PIXEL_BYTES[image.format or "PNG"] * (2 if deep else 1)
 
 
 def _open_jpeg(data: bytes, limits: ImageLimits) -> Image.Image:
-    coding, layers, single, start = _read_jpeg_header(data)
+    coding, single, start = _read_jpeg_header(data)
     if coding not in (0xC0, 0xC1, 0xC2):
         # Arithmetic and lossless coding, which no camera writes, cost far more for each byte.
         raise ImageError(f"This kind of JPEG cannot be read. {ORDINARY}")
@@ -138,25 +161,30 @@ def _open_jpeg(data: bytes, limits: ImageLimits) -> Image.Image:
     source.reads_left = LOAD_READS
     check_pixels(image.size, limits)
     pixels = image.width * image.height
-    needed = 0
+    needed = 0.0
     if not single:
-        # All scans are gathered before the first pixel is known: two bytes for each value of each layer.
+        # All scans are gathered before the first pixel is known.
         scans = data.count(b"\xff\xda", start)
         if scans > MAX_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
             raise ImageError(f"The JPEG sends its picture in {scans} passes. {ORDINARY}")
-        needed = 2 * layers * pixels
+        needed = _count_values(image) * 2
     image.draft("RGB", (DRAFT_PX, DRAFT_PX))
     drafted = image.width * image.height
     check_memory(pixels, needed + 8 * drafted, limits)
     return image
 
 
-def _read_jpeg_header(data: bytes) -> tuple[int, int, bool, int]:
+def _count_values(image: _Jpeg) -> float:
+    """Return how many values all layers hold; those of colour are often stored at half the size."""
+    samplings = [vertical * horizontal for _, vertical, horizontal, _ in image.layer]
+    return image.width * image.height * sum(samplings) / max(1, *samplings)
+
+
+def _read_jpeg_header(data: bytes) -> tuple[int, bool, int]:
     """Walk the segments before the picture.
 
     Returns:
-        The frame's marker, its number of layers, whether its first scan holds all of them and is the only one, and
-        where that scan starts.
+        The frame's marker, whether its first scan holds all layers and is the only one, and where that starts.
 
     Raises:
         ImageError: there are more segments than a photo has.
@@ -170,14 +198,16 @@ def _read_jpeg_header(data: bytes) -> tuple[int, int, bool, int]:
             continue
         if marker == 0xDA:
             single = coding != 0xC2 and data[position + 4] == layers
-            return coding, layers, single, position
+            return coding, single, position
         if marker == 0x01 or 0xD0 <= marker <= 0xD9:
             position += 2
             continue
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             coding, layers = marker, data[position + 9]
         position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
-    raise ImageError(f"The JPEG is in far more pieces than a photo. {ORDINARY}")
+        if position > JPEG_HEADER_BYTES:
+            break
+    raise ImageError(f"The JPEG has far more beside its picture than a photo. {ORDINARY}")
 
 
 def _check_tiff(data: bytes) -> None:
@@ -201,7 +231,7 @@ def _check_tiff(data: bytes) -> None:
                     f"{order}HHLL", data, start + 2 + 12 * entry
                 )
                 total += count * TIFF_UNIT_BYTES.get(kind, 1)
-                if count > TIFF_VALUES and kind in TIFF_UNIT_BYTES or entries > TIFF_ENTRIES:
+                if entries > TIFF_ENTRIES or (count > TIFF_VALUES and kind in TIFF_UNIT_BYTES):
                     raise ImageError(f"The TIFF lists far more than a photo has. {ORDINARY}")
                 if depth == 0 and tag in TIFF_DIRECTORIES:
                     inner.append(value)

@@ -13,9 +13,11 @@ from trashlens.image.pixels import read_orientation, shrink, to_rgb, turn
 
 __all__ = ["decode_image"]
 
+DEFAULT_LIMITS = ImageLimits()
+
 
 def decode_image(
-    source: bytes | str | os.PathLike[str] | Image.Image, *, limits: ImageLimits = ImageLimits()
+    source: bytes | str | os.PathLike[str] | Image.Image, *, limits: ImageLimits = DEFAULT_LIMITS
 ) -> Image.Image:
     """Return the photo upright, as 8-bit RGB, whatever it was stored as.
 

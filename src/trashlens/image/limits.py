@@ -21,10 +21,10 @@ class ImageLimits:
     """Largest file, bytes."""
     max_pixels: int = 64_000_000
     """Most pixels of the stored image, before any scaling; a 50-megapixel phone photo passes."""
-    max_memory_bytes: int = 256 * 2**20
-    """Most memory that decoding may take, bytes. An ordinary JPEG of `max_pixels` stays far below; other formats
-    must be decoded whole: this allows 53 megapixels of PNG, 38 of progressive JPEG, 33 of TIFF, 20 of AVIF and 12
-    of WebP."""
+    max_memory_bytes: int = 210_000_000
+    """Most memory that decoding may take, bytes, by an estimate that is on the safe side. An ordinary JPEG of
+    `max_pixels` stays far below; what must be decoded whole may have 49 megapixels as PNG (an 8K screenshot has
+    33), 33 or more as progressive JPEG, 26 as TIFF, and 13 as WebP or AVIF."""
 
     def __post_init__(self) -> None:
         if min(self.max_bytes, self.max_pixels, self.max_memory_bytes) <= 0:
@@ -57,7 +57,8 @@ def check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
         raise ImageError(too_many_pixels(f"{pixels / 1e6:.0f}", limits))
     if max(size) > MAX_SIDE_PX:
         raise ImageError(
-            f"The image is {max(size)} pixels long; the limit is {MAX_SIDE_PX}. Send the part that shows the waste."
+            f"The image is {max(size)} pixels long; the limit is {MAX_SIDE_PX}. "
+            "Send the part that shows the waste."
         )
 
 

@@ -55,11 +55,7 @@ def is_plain(image: Image.Image) -> bool:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return the image as 8-bit RGB: 16-bit greyscale is scaled, transparency lies on white.
-
-    Raises:
-        ValueError: Pillow has no conversion from this mode (LAB).
-    """
+    """Return the image as 8-bit RGB: 16-bit greyscale is scaled, transparency lies on white."""
     if is_plain(image):
         return image
     if image.mode.startswith("I"):
@@ -80,7 +76,7 @@ def turn(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def read_orientation(info: dict[str | tuple[int, int], Any]) -> int:
-    """Return the orientation, 1 to 8, that an image's metadata name in EXIF or else in XMP; 1 where they name none.
+    """Return the orientation, 1 to 8, that metadata name in EXIF or else in XMP; 1 where they name none.
 
     Pillow's own reader copies every value of the directory, and a few kB of EXIF can name the same bytes
     thousands of times. This one looks at a single entry.
