@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from hostile_metadata import PNG_MAGIC, exif_block, png_chunk
-from PIL import Image
+from PIL import Image, ImageDraw
 
 __all__ = ["bombs", "natural"]
 
@@ -21,19 +21,29 @@ def bombs(generator: np.random.Generator) -> Iterator[tuple[str, bytes, str]]:
 
 
 def natural(generator: np.random.Generator, width: int, height: int) -> Image.Image:
-    """Return an RGB picture with detail at every scale, as photos have it: noise of all sizes, added up."""
+    """Return an RGB picture with the statistics of a photo: noise of every scale, and objects with edges.
+
+    Scenes have as much energy in each octave; a lens and a sensor take some from the finest.
+    """
     total = np.zeros((height, width, 3), np.float32)
     step, weight = 512, 1.0
     while step >= 1:
         coarse = generator.standard_normal((height // step + 2, width // step + 2, 3), np.float32)
-        planes = [
-            Image.fromarray(coarse[..., band]).resize((width, height), Image.Resampling.BILINEAR)
-            for band in range(3)
-        ]
-        total += weight * np.stack([np.asarray(plane) for plane in planes], axis=-1)
-        step, weight = step // 2, weight * 0.62
-    total = 128 + 45 * total / total.std()
-    return Image.fromarray(np.clip(total, 0, 255).astype(np.uint8))
+        coarse = 0.8 * coarse[..., :1] + 0.35 * coarse  # brightness varies more than colour
+        for band in range(3):
+            plane = Image.fromarray(np.ascontiguousarray(coarse[..., band]))
+            total[..., band] += weight * np.asarray(
+                plane.resize((width, height), Image.Resampling.BICUBIC)
+            )
+        step, weight = step // 2, weight * 0.8
+    image = Image.fromarray(np.clip(128 + 45 * total / total.std(), 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    for number in range(30):
+        left, top = generator.integers(0, width), generator.integers(0, height)
+        right, bottom = left + generator.integers(width // 40, width // 6, 2)[0], top + width // 12
+        shape = draw.ellipse if number % 2 else draw.rectangle
+        shape((left, top, right, bottom), fill=tuple(generator.integers(0, 256, 3).tolist()))
+    return image
 
 
 def encode(image: Image.Image, file_format: str, **options: object) -> bytes:

@@ -201,6 +201,9 @@ def _tiff_directories() -> Iterator[tuple[str, bytes, str]]:
     yield "plain.tif", exif_block(honest, tail=pixels), "photo"
     yield "plain-motorola.tif", exif_block(_motorola(honest), order=">", tail=pixels), "photo"
     yield "next-is-itself.tif", exif_block(honest, tail=pixels)[:70] + b"\x08\0\0\0" + pixels, "photo"
+    for name, kind, count in (("text", 2, 4), ("fraction", 5, 1), ("pair", 4, 2), ("float", 11, 1)):
+        tiles = [(322, kind, count, 8), (323, kind, count, 8), (324, 4, 1, 8)]
+        yield f"tile-of-{name}.tif", exif_block([*size, *tiles], tail=pixels), "either"
     offsets = np.full(6_000_000, 8, "<u4").tobytes()
     many = [*size, (273, 4, 6_000_000, 74)]
     yield "offsets-6-million.tif", exif_block(many, tail=offsets), "refused"

@@ -4,66 +4,29 @@ Pillow bounds the pixels of an image and trusts the rest: a comment, a directory
 minutes or gigabytes in a file of a few kB. Each rule here names what it holds off.
 """
 
-import io
 import struct
 
-from PIL import Image, PngImagePlugin
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL import Image, ImageFile, PngImagePlugin
 
 from trashlens.errors import ImageError
+from trashlens.image.jpeg import open_jpeg
 from trashlens.image.limits import READABLE, ImageLimits, check_memory, check_pixels, too_many_pixels
-from trashlens.image.pixels import DRAFT_PX, reduction
+from trashlens.image.pixels import reduction
+from trashlens.image.source import LOAD_READS, ORDINARY, Source
 
-__all__ = ["Source", "open_image"]
+__all__ = ["open_image"]
 
 # Only formats people photograph or screenshot in; Pillow's others (EPS, PSD, ...) are attack surface. Of TIFF's
 # compressions those of photos: others are decoders of their own, with JPEG's bombs inside.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 TIFF_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
-ORDINARY = "Save the photo as an ordinary JPEG and send that."
-# A phone's JPEG takes 50 reads up to the picture, and a 30 MB PNG some 20,000 for its blocks of 8 kB.
-OPEN_READS, LOAD_READS = 4_000, 200_000
-# Depth maps make a phone's header up to 3 MB. Pillow adds segments of EXIF by copying all that came before.
-JPEG_STEPS, JPEG_HEADER_BYTES = 1_000, 8 * 2**20
 PNG_CHUNKS, PNG_TEXT_BYTES = 20_000, 4 * 2**20
-# A progressive photo has about 10 scans, and each goes over every block of it.
-MAX_SCANS, MAX_SCANNED_PIXELS = 100, 800_000_000
 # Real tags name each of their bytes once; one value a row is what the longest arrays hold.
 TIFF_ENTRIES, TIFF_VALUES = 512, 65_535
 TIFF_UNIT_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 TIFF_DIRECTORIES = (330, 34665, 34853, 40965)
 # Bytes that decoding takes for each stored pixel, Pillow's own image included, as measured.
 PIXEL_BYTES = {"PNG": 4, "GIF": 2, "BMP": 4, "WEBP": 16, "AVIF": 16}
-
-
-class Source(io.BytesIO):
-    """A file in memory that may be read so many times: Pillow's parsers walk it piece by piece, in Python."""
-
-    def __init__(self, data: bytes) -> None:
-        """Let a parser begin: `OPEN_READS`, and each byte a few times."""
-        super().__init__(data)
-        self.reads_left = OPEN_READS
-        self.bytes_left = 4 * len(data) + 2**20
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return up to `size` bytes.
-
-        Raises:
-            ImageError: this is one read, or one byte, more than a photo takes.
-        """
-        piece = super().read(size)
-        self.reads_left -= 1
-        self.bytes_left -= len(piece)
-        if min(self.reads_left, self.bytes_left) < 0:
-            raise ImageError(f"The image is in far more pieces than a photo. {ORDINARY}")
-        return piece
-
-
-class _Jpeg(JpegImageFile):
-    """JPEG without the second image of an MPO, and without its EXIF read for a resolution nobody asked for."""
-
-    def _read_dpi_from_exif(self) -> None:
-        pass
 
 
 def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
@@ -75,9 +38,7 @@ def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
     # Pillow's parsers raise almost anything on hostile bytes (struct.error, SyntaxError, ...), and all of
     # it means the same to the user.
     try:
-        if data.startswith(b"\xff\xd8\xff"):
-            return _open_jpeg(data, limits)
-        image = _open_other(data)
+        return open_jpeg(data, limits) if data.startswith(b"\xff\xd8\xff") else _open_other(data, limits)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -86,13 +47,9 @@ def open_image(data: bytes, limits: ImageLimits) -> Image.Image:
         raise ImageError(too_many_pixels(over, limits)) from error
     except Exception as error:
         raise ImageError(f"This is not an image that can be read. {READABLE}") from error
-    check_pixels(image.size, limits)
-    _check_kind(image)
-    check_memory(image.width * image.height, _estimate_bytes(image), limits)
-    return image
 
 
-def _open_other(data: bytes) -> Image.Image:
+def _open_other(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
     if data[:2] in (b"II", b"MM"):
         _check_tiff(data)
     # Pillow hands every EXIF tag of an AVIF its own copy of what it names. The format has its own turns,
@@ -103,6 +60,9 @@ def _open_other(data: bytes) -> Image.Image:
         _check_png(data)
     source = Source(data)
     image = Image.open(source, formats=FORMATS)
+    check_pixels(image.size, limits)
+    _check_kind(image)
+    check_memory(image.width * image.height, _estimate_bytes(image), limits)
     source.reads_left = LOAD_READS
     return image
 
@@ -127,7 +87,7 @@ def _check_png(data: bytes) -> None:
     raise ImageError(f"The PNG is in far more pieces than a photo. {ORDINARY}")
 
 
-def _check_kind(image: Image.Image) -> None:
+def _check_kind(image: ImageFile.ImageFile) -> None:
     """Refuse what its format allows and no photo is."""
     compression = image.info.get("compression")
     if image.format == "BMP" and compression in (1, 2):
@@ -137,77 +97,19 @@ def _check_kind(image: Image.Image) -> None:
         raise ImageError(f"TIFF with this compression cannot be read. {ORDINARY}")
 
 
-def _estimate_bytes(image: Image.Image) -> float:
+def _estimate_bytes(image: ImageFile.ImageFile) -> float:
     """Return the memory that decoding takes, bytes: the codec's, the image's and that of its RGB."""
     pixels = image.width * image.height
     needed = 4 * pixels / reduction(image.size) ** 2
     if image.format == "TIFF":
         tags = getattr(image, "tag_v2", {})
         # The block that is decoded at once, a strip or a tile, may be larger than the image.
-        block = max(pixels, tags.get(322, 0) * tags.get(323, 0))
-        return needed + 4 * pixels + block * max(4, sum(tags.get(258, (1,))) / 8)
+        block: int = max(pixels, tags.get(322, 0) * tags.get(323, 0))
+        value_bits: int = sum(tags.get(258, (1,)))
+        return needed + 4 * pixels + block * max(4, value_bits / 8)
     # 16 bits take as little memory as 8, since Pillow drops half of them, but twice the time.
     deep = image.format == "PNG" and ";16" in str(image.tile)
     return needed + pixels * PIXEL_BYTES[image.format or "PNG"] * (2 if deep else 1)
-
-
-def _open_jpeg(data: bytes, limits: ImageLimits) -> Image.Image:
-    coding, single, start = _read_jpeg_header(data)
-    if coding not in (0xC0, 0xC1, 0xC2):
-        # Arithmetic and lossless coding, which no camera writes, cost far more for each byte.
-        raise ImageError(f"This kind of JPEG cannot be read. {ORDINARY}")
-    source = Source(data)
-    image = _Jpeg(source)
-    source.reads_left = LOAD_READS
-    check_pixels(image.size, limits)
-    pixels = image.width * image.height
-    needed = 0.0
-    if not single:
-        # All scans are gathered before the first pixel is known.
-        scans = data.count(b"\xff\xda", start)
-        if scans > MAX_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
-            raise ImageError(f"The JPEG sends its picture in {scans} passes. {ORDINARY}")
-        needed = _count_values(image) * 2
-    image.draft("RGB", (DRAFT_PX, DRAFT_PX))
-    drafted = image.width * image.height
-    check_memory(pixels, needed + 8 * drafted, limits)
-    return image
-
-
-def _count_values(image: _Jpeg) -> float:
-    """Return how many values all layers hold; those of colour are often stored at half the size."""
-    samplings = [vertical * horizontal for _, vertical, horizontal, _ in image.layer]
-    return image.width * image.height * sum(samplings) / max(1, *samplings)
-
-
-def _read_jpeg_header(data: bytes) -> tuple[int, bool, int]:
-    """Walk the segments before the picture.
-
-    Returns:
-        The frame's marker, whether its first scan holds all layers and is the only one, and where that starts.
-
-    Raises:
-        ImageError: there are more segments than a photo has.
-        IndexError, struct.error: the picture never comes.
-    """
-    position, coding, layers = 2, 0, 0
-    for _ in range(JPEG_STEPS):
-        marker = data[position + 1]
-        if data[position] != 0xFF or marker in (0x00, 0xFF):
-            position += 1  # padding, or bytes that belong nowhere
-            continue
-        if marker == 0xDA:
-            single = coding != 0xC2 and data[position + 4] == layers
-            return coding, single, position
-        if marker == 0x01 or 0xD0 <= marker <= 0xD9:
-            position += 2
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            coding, layers = marker, data[position + 9]
-        position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
-        if position > JPEG_HEADER_BYTES:
-            break
-    raise ImageError(f"The JPEG has far more beside its picture than a photo. {ORDINARY}")
 
 
 def _check_tiff(data: bytes) -> None:

@@ -22,8 +22,8 @@ def decode_image(
     """Return the photo upright, as 8-bit RGB, whatever it was stored as.
 
     EXIF rotation is applied, transparency lies on white, an animation gives its first frame, 16-bit
-    greyscale is scaled to 8. A large image comes back smaller than it is stored, but with both sides at
-    `DRAFT_PX` or more: a JPEG at a smaller DCT scale (1/2, 1/4, 1/8), the rest averaged over squares.
+    greyscale is scaled to 8. A large image comes back at 1/2, 1/4 or 1/8 of its size: a JPEG decoded at
+    that DCT scale, with both sides at `DRAFT_PX` or more, the rest averaged over squares, at twice that.
     Whatever the bytes are, it takes at most 2 seconds of one core and 300 MB; EXIF that cannot be read is
     left aside.
 

@@ -13,6 +13,8 @@ __all__ = ["DRAFT_PX", "read_orientation", "shrink", "to_rgb", "turn"]
 # JPEG stores 8×8 blocks of frequencies: decoding at 1/2, 1/4 or 1/8 of the size skips most of the work.
 # Twice the usual network input leaves the antialiased resize enough to average over.
 DRAFT_PX = 448
+# What is averaged over squares, a coarser filter, stays twice as large.
+KEPT_PX = 2 * DRAFT_PX
 # Conversions keep several copies of what they work on: they get so much at a time.
 STRIP_PIXELS = 2**20
 ORIENTATION = 0x0112
@@ -28,25 +30,33 @@ TURNS = {
 
 
 def shrink(image: Image.Image) -> Image.Image:
-    """Return the image as RGB, averaged over squares so that both sides just keep `DRAFT_PX` or more.
+    """Return the image as RGB, averaged over squares so that both sides just keep `KEPT_PX` or more.
 
     Beyond the image itself it takes as much memory as the result and one strip.
     """
     factor = reduction(image.size)
+    if factor == 1 and is_plain(image):
+        return image
+    # What is left over after whole squares is cut from both edges: the centre stays where it was.
+    width, height = (side // factor * factor for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
     if is_plain(image):
-        return image.reduce(factor) if factor > 1 else image
-    width, height = image.size
-    result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+        return image.reduce(factor, box=(left, top, left + width, top + height))
+    result = Image.new("RGB", (width // factor, height // factor))
     rows = max(1, STRIP_PIXELS // (width * factor)) * factor
-    for top in range(0, height, rows):
-        strip = to_rgb(image.crop((0, top, width, min(top + rows, height))))
-        result.paste(strip.reduce(factor) if factor > 1 else strip, (0, top // factor))
+    for row in range(0, height, rows):
+        box = (left, top + row, left + width, top + min(row + rows, height))
+        strip = to_rgb(image.crop(box))
+        result.paste(strip.reduce(factor) if factor > 1 else strip, (0, row // factor))
     return result
 
 
 def reduction(size: tuple[int, int]) -> int:
-    """Return the number of pixels, along each side, that become one in `shrink`."""
-    return max(1, min(size) // DRAFT_PX)
+    """Return the number of pixels, along each side, that become one in `shrink`.
+
+    A power of two, since the sides of photos are even and what is left over would move the centre.
+    """
+    return 1 << max(0, (min(size) // KEPT_PX).bit_length() - 1)
 
 
 def is_plain(image: Image.Image) -> bool:
