@@ -25,7 +25,7 @@ TRAIN_ONLY = {
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
-    "image": {"errors"},
+    "image": {"errors", "image"},
     "bundle": {"errors", "files", "image"},
     "machine": set(),
     "providers": {"errors"},

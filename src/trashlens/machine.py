@@ -40,7 +40,8 @@ def code_commit() -> str | None:
 
 
 def return_memory() -> None:
-    """Give memory that was freed back to the system, where the C library keeps it: after work that is done once."""
-    library = ctypes.CDLL(None) if os.name == "posix" else None
-    if hasattr(library, "malloc_trim"):  # glibc
-        library.malloc_trim(0)
+    """Give freed memory back to the system, where the C library keeps it: after work that is done once."""
+    if os.name == "posix":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+        if trim:
+            trim(0)
