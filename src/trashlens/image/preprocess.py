@@ -55,6 +55,8 @@ class Preprocess:
             (self.size_px, self.size_px),
             Image.Resampling.BICUBIC,
             box=(left, top, left + side, top + side),
+            # What is six times too large or more is averaged over squares first, which costs a third of the time.
+            reducing_gap=3.0,
         )
         return self.normalise(np.asarray(square))
 

@@ -24,6 +24,9 @@ TABS: dict[str, Callable[[Desk, gr.Tab], gr.Image]] = {
     "Photo": build_photo_tab,
     "Webcam": build_webcam_tab,
 }
+SESSIONS = 128
+"""Visitors whose state is kept. Each call of the API counts as one, and Gradio keeps 0.1 MB of each; who is forgotten
+loses the webcam's last moments."""
 CLEAN_EVERY_S = 30
 """How often uploads are looked through for those to delete, seconds."""
 
@@ -104,7 +107,8 @@ def build_page(desk: Desk) -> gr.Blocks:
             tab.select(
                 None, None, list(cameras.values()), js=f"() => [{states}]", show_progress="hidden"
             )
-    page.queue(max_size=desk.settings.waiting, api_open=False)
+    # Told at each change, everybody in the queue would get a message for each request of anybody.
+    page.queue(max_size=desk.settings.waiting, api_open=False, status_update_rate=1.0)
     return page
 
 
@@ -122,6 +126,7 @@ def launch_options(desk: Desk) -> dict[str, Any]:
         "head": f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
         "css_paths": Path(__file__).with_name("style.css"),
         "max_file_size": max_bytes,
+        "state_session_capacity": SESSIONS,
         "app_kwargs": front_options(desk, Path(get_upload_folder())),
         "footer_links": [],
         # Gradio's word for starting the stream is "Record", and nothing is recorded.
