@@ -25,7 +25,7 @@ TABS: dict[str, Callable[[Desk, gr.Tab], gr.Image]] = {
     "Webcam": build_webcam_tab,
 }
 SESSIONS = 128
-"""Visitors whose state is kept. Each call of the API counts as one, and Gradio keeps 0.1 MB of each; who is forgotten
+"""Visitors whose state is kept, 0.1 MB each. A call of the API without a session counts as one; who is forgotten
 loses the webcam's last moments."""
 CLEAN_EVERY_S = 30
 """How often uploads are looked through for those to delete, seconds."""
