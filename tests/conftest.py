@@ -4,6 +4,8 @@ import io
 import json
 import os
 import struct
+import subprocess
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -198,3 +200,14 @@ def wandb_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Wa
             monkeypatch.setenv(name, value)
         yield server
         wandb.teardown()
+
+
+@pytest.fixture(scope="session")
+def hostile_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files made to break decoders, and `expected.json`."""
+    folder = tmp_path_factory.mktemp("hostile")
+    # In a process of its own, which may take the memory that the pictures need and give it back.
+    subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("hostile.py")), str(folder)], check=True
+    )
+    return folder

@@ -200,9 +200,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--models", type=Path, default=ROOT / "models", help="the bundles (default: models)"
     )
+    parser.add_argument(
+        "--most-growth",
+        type=float,
+        default=MOST_GROWTH,
+        help="of memory after it, as a share (default: 0.1)",
+    )
+    parser.add_argument("--hostile", type=Path, help="folder of hostile files (default: made anew)")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        hostile = [Path(folder) / "hostile" / name for name in write_corpus(Path(folder) / "hostile")]
+        corpus = options.hostile or Path(folder) / "hostile"
+        if not options.hostile:
+            write_corpus(corpus)
+        hostile = sorted(path for path in corpus.iterdir() if path.name != "expected.json")
         log, temporary = Path(folder) / "log.txt", {"TMPDIR": folder}
         with start_app(options.models, log, **temporary) as (url, process_id):
             load = run_load(
@@ -230,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "folders_left_by_the_killed": left,
         "after_the_restart": dict(again.outcomes),
     }
-    stood = not tally.lost and not again.lost and growth < MOST_GROWTH and left == 0
+    stood = not tally.lost and not again.lost and growth < options.most_growth and left == 0
     print(json.dumps({**report, "stood": stood}))
     return 0 if stood else 1
 

@@ -41,21 +41,13 @@ def over_the_bounds(records: dict[str, Record]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("hostile")
-    # In a process of its own, which may take the memory that the pictures need and give it back.
-    subprocess.run([sys.executable, str(Path(hostile.__file__)), str(folder)], check=True)
-    return folder
+def expected(hostile_files: Path) -> dict[str, str]:
+    return json.loads((hostile_files / "expected.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def expected(files: Path) -> dict[str, str]:
-    return json.loads((files / "expected.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def records(files: Path) -> dict[str, Record]:
-    return undergo(files)
+def records(hostile_files: Path) -> dict[str, Record]:
+    return undergo(hostile_files)
 
 
 def test_the_corpus_is_large_and_the_same_for_the_same_seed(expected: dict[str, str]) -> None:
@@ -88,10 +80,10 @@ def test_no_file_takes_two_seconds_or_300_megabytes(records: dict[str, Record]) 
     assert not over_the_bounds(records)
 
 
-def test_the_usual_lines_of_pillow_fail_the_same_ordeal(files: Path, tmp_path: Path) -> None:
+def test_the_usual_lines_of_pillow_fail_the_same_ordeal(hostile_files: Path, tmp_path: Path) -> None:
     names = ["progressive-8k-passes-5000.jpg", "exif-4-gigabytes.png", "tags-20-gigabytes.tif"]
     for name in names:
-        shutil.copy(files / name, tmp_path)
+        shutil.copy(hostile_files / name, tmp_path)
     records = undergo(tmp_path, "--ordinary")
     assert len(over_the_bounds(records)) == len(names)
     assert "lost" in {record["outcome"] for record in records.values()}
