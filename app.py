@@ -52,6 +52,9 @@ def main() -> int:
     os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads))
     # Gradio sums up its events after each of them, which costs more than most of ours.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
+    # Gradio looks whether it answers, and would ask a proxy for this machine.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
     from trashlens.ui import build_page, launch_options  # Gradio reads its variables as it is imported
 
     try:

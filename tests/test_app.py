@@ -455,6 +455,12 @@ def test_what_is_no_port_ends_in_a_sentence(
     assert done.stderr == f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.\n"
 
 
+def test_a_proxy_for_the_world_is_none_for_this_machine(models: Path, tmp_path: Path) -> None:
+    proxies = {f"{scheme}_PROXY": "http://127.0.0.1:9" for scheme in ("HTTP", "HTTPS", "ALL")}
+    with serve(models, tmp_path / "errors.txt", NO_PROXY="example.com", **proxies) as url:
+        assert call_classify(url, "good.jpg", encode(coloured_photo("metal")))[0] == "complete"
+
+
 def test_where_it_cannot_compute_ends_in_a_sentence(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
