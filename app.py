@@ -49,18 +49,23 @@ def main() -> int:
     # Ended by an orchestrator, it cleans up as it does after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     uploads = make_room()
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads))
-    # Gradio sums up its events after each of them, which costs more than most of ours.
-    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
-    # Gradio looks whether it answers, and would ask a proxy for this machine.
-    for name in ("NO_PROXY", "no_proxy"):
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
-    from trashlens.ui import build_page, launch_options  # Gradio reads its variables as it is imported
-
     try:
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+        # Gradio sums up its events after each of them, which costs more than most of ours.
+        os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
+        # It looks whether it answers, and would ask a proxy for this machine.
+        for name in ("NO_PROXY", "no_proxy"):
+            os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
+        from trashlens.ui import (
+            build_page,
+            launch_options,
+        )  # Gradio reads its variables as it is imported
+
         desk = Desk(load_lineup(settings.models, provider=settings.provider), settings)
         page = build_page(desk)
-        page.launch(**launch_options(desk), server_port=int(port) if port else None)
+        page.launch(**launch_options(page, desk), server_port=int(port) if port else None)
+    except KeyboardInterrupt:
+        return 130  # while it started; later Gradio ends by itself
     except TrashlensError as error:
         print(error, file=sys.stderr)
         return 2

@@ -35,8 +35,19 @@ HOSTILE_SHARE = 0.2
 MOST_GROWTH = 0.10
 """By how much the server's memory may grow after the first minute, as a share."""
 TIMEOUT_S = 60.0
-SENTENCES = ("image", "photo", "file", "megapixels", "seconds")
-"""Each documented refusal of a photo speaks of one of these."""
+SENTENCES = (
+    "The image ",
+    "This is not an image",
+    "The file ",
+    "The JPEG ",
+    "The PNG ",
+    "The TIFF ",
+    "This kind of ",
+    "Run-length ",
+)
+"""How the documented refusals of a photo begin."""
+OUTCOMES = {"photo": {"answered"}, "refused": {"refused"}, "either": {"answered", "refused"}}
+"""What may become of a file, by what the corpus expects of it; to be told to come back is always right."""
 
 
 @dataclass
@@ -95,7 +106,7 @@ async def ask(client: httpx.AsyncClient, name: str, content: bytes) -> str:
     )
     if names[-1] == "complete" and data[0]["results"]:
         return "answered"
-    if names[-1] == "error" and any(word in (data.get("error") or "") for word in SENTENCES):
+    if names[-1] == "error" and (data.get("error") or "").startswith(SENTENCES):
         return "refused"
     raise ValueError(f"{names[-1]}: {data}")
 
@@ -104,7 +115,7 @@ async def visit(
     client: httpx.AsyncClient,
     tally: Tally,
     photos: Sequence[bytes],
-    hostile: Sequence[Path],
+    hostile: Sequence[tuple[Path, str]],
     *,
     until_s: float,
     seed: int,
@@ -114,13 +125,15 @@ async def visit(
     while time.monotonic() < until_s:
         bad = choice.random() < HOSTILE_SHARE
         if bad:
-            path = choice.choice(hostile)
+            path, expected = choice.choice(hostile)
             name, content = path.name, await asyncio.to_thread(path.read_bytes)
         else:
-            name, content = "photo.jpg", choice.choice(photos)
+            name, content, expected = "photo.jpg", choice.choice(photos), "photo"
         start = time.monotonic()
         try:
             outcome = await ask(client, name, content)
+            if outcome not in {"busy", *OUTCOMES[expected]}:
+                raise ValueError(f"{outcome}, although it is to be {expected}")
         except (httpx.HTTPError, ValueError, KeyError, StopIteration) as error:
             outcome = "lost"
             tally.lost[100:] = []
@@ -155,7 +168,7 @@ async def run_load(
     *,
     clients: int,
     seconds: float,
-    hostile: Sequence[Path],
+    hostile: Sequence[tuple[Path, str]],
 ) -> Tally:
     """Load the server at `url`, and ask it for one clean photo at the end.
 
@@ -212,7 +225,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         corpus = options.hostile or Path(folder) / "hostile"
         if not options.hostile:
             write_corpus(corpus)
-        hostile = sorted(path for path in corpus.iterdir() if path.name != "expected.json")
+        expected = json.loads((corpus / "expected.json").read_text())
+        hostile = [(corpus / name, what) for name, what in sorted(expected.items())]
         log, temporary = Path(folder) / "log.txt", {"TMPDIR": folder}
         with start_app(options.models, log, **temporary) as (url, process_id):
             load = run_load(

@@ -83,14 +83,18 @@ def test_a_refusal_leaves_its_reason_but_no_name(toy_models: Path, tmp_path: Pat
     secret = tmp_path / "secret.jpg"
     with pytest.raises(ImageError):
         ask(desk, str(secret))
+    with pytest.raises(ImageError, match="empty"):
+        ask(desk, b"")
     secret.write_bytes(bytes(101))
     with pytest.raises(ImageError, match="the limit"):
         ask(desk, str(secret))
     assert [(line["verdict"], line["bytes"]) for line in lines] == [
         ("refused", 4),
         ("refused", None),
+        ("refused", 0),
         ("refused", 101),
     ]
+    assert lines[2]["reason"].startswith("The file is empty.")
     assert all("secret" not in json.dumps(line) and os.sep not in line["reason"] for line in lines)
 
 

@@ -11,20 +11,17 @@ from starlette.types import Receive, Scope, Send
 from trashlens.image import ImageLimits
 from trashlens.server.gate import BUSY, FORM_BYTES, MESSAGE_BYTES, Gate
 from trashlens.server.settings import Settings
+from trashlens.server.uploads import Room
 
 MAX_BYTES = 2**20
 UPLOAD = "/gradio_api/upload"
 
 
 async def echo(_: Scope, receive: Receive, send: Send) -> None:
-    """Answer 200 with the length of the body; a request that breaks off gets no answer."""
+    """Answer 200 with the length of the body."""
     length, more = 0, True
     while more:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            await send({"type": "http.response.start", "status": 499, "headers": []})
-            await send({"type": "http.response.body", "body": b"broken off"})
-            return
         length += len(message.get("body", b""))
         more = message.get("more_body", False)
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -41,7 +38,9 @@ def ask(
 ) -> httpx.Response:
     """Send one request through a gate with nothing but `echo` behind it."""
     photo = ImageLimits(max_bytes=MAX_BYTES)
-    gate = Gate(echo, settings=Settings(photo=photo, **settings), uploads=uploads)
+    room = Room(uploads)
+    room.sweep(60)
+    gate = Gate(echo, settings=Settings(photo=photo, **settings), room=room)
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(gate)
@@ -64,6 +63,7 @@ def ask(
         "/gradio_api/upload_progress?upload_id=1",
         "/gradio_api/call/classify/0a1b",
         "/gradio_api/heartbeat/0a1b",
+        "/gradio_api/heartbeat/e7f0f0e8-2c1e-4f7e-9b1e-0a1b2c3d4e5f",
         "/gradio_api/queue/data?session_hash=0a1b",
         "/gradio_api/stream/0a1b/close",
     ],
@@ -90,6 +90,7 @@ def test_what_the_page_needs_passes(tmp_path: Path, path: str) -> None:
         "/gradio_api/stream/a/b/c/playlist.m3u8",
         "/gradio_api/file=http://127.0.0.1/",
         "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file=/tmp/a%00b",
         "/gradio_api/file/etc/passwd",
         "/gradio_api/vibe-code",
         "/gradio_api/dev/reload",
@@ -118,21 +119,31 @@ def test_other_methods_are_not_there(tmp_path: Path, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [(UPLOAD, MAX_BYTES + FORM_BYTES), ("/gradio_api/queue/join", MESSAGE_BYTES)]
+    ("path", "most", "sentence"),
+    [
+        (
+            UPLOAD,
+            MAX_BYTES + FORM_BYTES,
+            "The file has more than 1 MB. Send a smaller copy of the photo.",
+        ),
+        (
+            "/gradio_api/queue/join",
+            MESSAGE_BYTES,
+            "The request has more than 4 MB. Upload the photo and send its path.",
+        ),
+    ],
 )
-def test_a_body_over_its_limit_is_refused(tmp_path: Path, path: str, most: int) -> None:
+def test_a_body_over_its_limit_is_refused(tmp_path: Path, path: str, most: int, sentence: str) -> None:
+    async def pour(size: int) -> AsyncIterator[bytes]:
+        for start in range(0, size, 2**18):
+            yield bytes(min(2**18, size - start))
+
     assert ask(tmp_path, path, method="POST", content=bytes(most)).text == str(most)
-    refusal = ask(tmp_path, path, method="POST", content=bytes(most + 1))
-    assert refusal.status_code == 413
-    assert refusal.json()["detail"].endswith(f"{most // 2**20} MB. Send a smaller copy of the photo.")
-
-
-def test_a_body_that_hides_its_length_ends_at_the_limit(tmp_path: Path) -> None:
-    async def pour() -> AsyncIterator[bytes]:
-        for _ in range(20):
-            yield bytes(2**18)
-
-    assert ask(tmp_path, UPLOAD, method="POST", content=pour()).text == "broken off"
+    assert ask(tmp_path, path, method="POST", content=pour(most)).text == str(most)
+    for content in (bytes(most + 1), pour(most + 1)):  # the second does not say how long it is
+        refusal = ask(tmp_path, path, method="POST", content=content)
+        assert refusal.status_code == 413
+        assert refusal.json() == {"detail": sentence}
 
 
 def test_uploads_wait_for_room(tmp_path: Path) -> None:
@@ -146,13 +157,42 @@ def test_uploads_wait_for_room(tmp_path: Path) -> None:
     assert ask(tmp_path, UPLOAD, method="POST", content=b"photo", uploads_mb=2).status_code == 200
 
 
+def test_uploads_on_their_way_count_before_they_have_come(tmp_path: Path) -> None:
+    async def wait(_: Scope, __: Receive, send: Send) -> None:
+        await anyio.sleep(0.2)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    photo = ImageLimits(max_bytes=MAX_BYTES)
+    room = Room(tmp_path)
+    gate = Gate(wait, settings=Settings(photo=photo, uploads_mb=2), room=room)
+    codes: list[int] = []
+
+    async def send(client: httpx.AsyncClient) -> None:
+        codes.append((await client.post(UPLOAD, content=bytes(MAX_BYTES))).status_code)
+
+    async def crowd() -> None:
+        transport = httpx.ASGITransport(gate)
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            async with anyio.create_task_group() as group:
+                for _ in range(6):
+                    group.start_soon(send, client)
+            await send(client)
+            room.sweep(60)  # nothing was kept after all
+            await send(client)
+
+    anyio.run(crowd)
+    assert sorted(codes[:6]) == [200, 200, 200, 503, 503, 503]
+    assert codes[6:] == [503, 200]
+
+
 def test_more_open_requests_than_allowed_are_told_to_come_back(tmp_path: Path) -> None:
     async def wait(_: Scope, __: Receive, send: Send) -> None:
         await anyio.sleep(0.2)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    gate = Gate(wait, settings=Settings(connections=2), uploads=tmp_path)
+    gate = Gate(wait, settings=Settings(connections=2), room=Room(tmp_path))
     codes: list[int] = []
 
     async def send(client: httpx.AsyncClient, path: str) -> None:

@@ -23,16 +23,18 @@ def test_a_small_load_a_kill_and_a_restart_lose_nothing(
     assert report["after_the_restart"]["answered"] > 0
 
 
-def test_a_lost_request_is_noticed(
-    toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("expected", "reason"), [("photo", "refused, although it is to be photo")])
+def test_what_does_not_end_as_it_must_is_noticed(
+    toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], expected: str, reason: str
 ) -> None:
-    monkeypatch.setattr(stress, "SENTENCES", ("nothing that is ever said",))
     (tmp_path / "text.jpg").write_bytes(b"text")
+    (tmp_path / "expected.json").write_text(json.dumps({"text.jpg": expected}))
     options = ["--clients", "2", "--seconds", "2", "--models", str(toy_models), "--most-growth", "9"]
     assert stress.main([*options, "--hostile", str(tmp_path)]) == 1
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["stood"] is False
-    assert report["lost"][0].startswith("text.jpg: ValueError error")
+    assert report["lost"][0].startswith("text.jpg: ")
+    assert reason in report["lost"][0]
 
 
 def test_growth_is_from_the_end_of_the_warm_up_to_the_end() -> None:

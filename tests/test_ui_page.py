@@ -63,12 +63,9 @@ def test_no_address_that_a_request_names_is_fetched(
 
     monkeypatch.setattr(gr.Image, "async_move_resource_to_block_cache", fetch)
     (endpoint,) = (fn for fn in page.fns.values() if fn.api_name == "classify")
-    for address in (
-        "http://example.com/a.jpg",
-        "https://example.com/a.jpg",
-        "HTTPS://example.com/a.jpg",
-    ):
+    for address in ("http://example.com/a.jpg", "HTTPS://example.com/a.jpg"):
         photo = {"path": address, "meta": {"_type": "gradio.FileData"}}
-        with pytest.raises(gr.Error, match="No photo arrived"):
-            anyio.run(page.preprocess_data, endpoint, [photo], None)
+        for value in (photo, [photo], {**photo, "path": "a.jpg", "more": [photo]}):
+            with pytest.raises(gr.Error, match="No photo arrived"):
+                anyio.run(page.preprocess_data, endpoint, [value], None)
     assert asked == []

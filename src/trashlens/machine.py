@@ -1,6 +1,7 @@
 """What this machine is and which code it runs, for thread counts and for the records of measurements."""
 
 import ctypes
+import math
 import os
 import platform
 import subprocess
@@ -9,11 +10,18 @@ from pathlib import Path
 __all__ = ["code_commit", "count_cores", "processor_name", "return_memory"]
 
 
-def count_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux only
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
+"""Where Linux tells a container its share: microseconds of work in each period of microseconds."""
+
+
+def count_cores(quota_file: Path = QUOTA_FILE) -> int:
+    """Return how many cores this process may use, at least 1: by affinity, and by a container's quota of time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = quota_file.read_text(encoding="utf-8").split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        return cores  # not Linux, another version of its groups, or "max"
 
 
 def processor_name() -> str:

@@ -1,6 +1,5 @@
 """Where requests are answered: within the limits, in time, and each with its line in the journal."""
 
-import os
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -48,7 +47,9 @@ class Desk:
             raise late from error
         except TrashlensError as error:
             # A file's sentence may name its path, and the path the visitor's name for it.
-            reason = str(error).replace(os.fsdecode(source), "The file")
+            reason = str(error)
+            if isinstance(source, str):
+                reason = reason.replace(str(Path(source)), "the file")
             self.journal.write(way, "refused", size_bytes=size_bytes, reason=reason)
             raise
         except Exception as error:

@@ -1,24 +1,31 @@
 """What the server answers beside the page: its health, its counters, and that it is busy."""
 
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from trashlens.classifier import Classifier
+from trashlens.machine import return_memory
 from trashlens.server.desk import Desk
 from trashlens.server.gate import BUSY, Gate
+from trashlens.server.uploads import Room
 
 __all__ = ["front_options"]
 
+CLEAN_EVERY_S = 30.0
 
-def front_options(desk: Desk, uploads: Path) -> dict[str, Any]:
-    """Return what FastAPI is made with: the gate, `/health`, `/metrics`, and the answer of a full queue.
 
-    `uploads` is the folder that uploads are kept in.
+def front_options(desk: Desk, room: Room, forget: Callable[[], None]) -> dict[str, Any]:
+    """Return what FastAPI is made with: the gate, `/health`, `/metrics`, the answer of a full queue, the sweeping.
+
+    `room` is where uploads are kept; `forget` is called when some of them may be gone.
     """
 
     async def health(_: Request) -> Response:
@@ -38,11 +45,28 @@ def front_options(desk: Desk, uploads: Path) -> dict[str, Any]:
     async def busy(_: Request, __: Exception) -> Response:
         return JSONResponse({"detail": BUSY}, 503, {"retry-after": "5"})
 
+    @asynccontextmanager
+    async def clean(_: object) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_clean, room, desk.settings.keep_s, forget)
+            yield
+            group.cancel_scope.cancel()
+
     routes = [Route("/health", health)]
     if desk.settings.metrics:
         routes.append(Route("/metrics", metrics))
     return {
+        "lifespan": clean,
         "routes": routes,
-        "middleware": [Middleware(Gate, settings=desk.settings, uploads=uploads)],
+        "middleware": [Middleware(Gate, settings=desk.settings, room=room)],
         "exception_handlers": {503: busy},  # Gradio's own names the length of its queue
     }
+
+
+async def _clean(room: Room, keep_s: int, forget: Callable[[], None]) -> None:
+    """Sweep the uploads and give back freed memory, again and again; decoding leaves much of it scattered."""
+    while True:
+        await anyio.sleep(min(CLEAN_EVERY_S, keep_s))
+        await anyio.to_thread.run_sync(room.sweep, keep_s)
+        forget()
+        await anyio.to_thread.run_sync(return_memory)

@@ -7,10 +7,12 @@ is not listed here does not exist for a visitor.
 import re
 from pathlib import Path
 
+import anyio
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trashlens.server.settings import Settings
+from trashlens.server.uploads import Room
 
 __all__ = ["BUSY", "Gate"]
 
@@ -21,8 +23,8 @@ MESSAGE_BYTES = 4 * 2**20
 """Largest request that is no upload: a frame of a webcam, base64, has a tenth of it."""
 FORM_BYTES = 2**16
 """What a form adds to the file in it."""
-DISCARD_BYTES = 256 * 2**20
-"""What of a refused request is read before it is answered; who sends more may miss the answer."""
+DISCARD_BYTES, DISCARD_S = 64 * 2**20, 5.0
+"""How much of a refused request is read before it is answered, and for how long; who sends more may miss it."""
 PUBLIC = re.compile(
     r"""/
     ( (config/? | theme\.css | favicon\.ico | manifest\.json | robots\.txt | health | metrics)?
@@ -30,7 +32,7 @@ PUBLIC = re.compile(
     | gradio_api/
       ( (info | startup-events | theme\.css | upload | upload_progress)/?
       | (queue/(join | data) | cancel | reset)/?
-      | heartbeat/\w+
+      | heartbeat/[\w-]+
       | call/\w+(/\w+)?
       | stream/\w+(/close)?
       | file=(?P<file>/.+)
@@ -48,95 +50,129 @@ HEADERS = [
 class Gate:
     """An ASGI middleware that answers 404, 413 or 503 to what may not pass."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, uploads: Path) -> None:
-        """Stand before `app`, which keeps what it is sent in the folder `uploads`."""
-        self._app, self._settings, self._uploads = app, settings, uploads.resolve()
-        self._open = 0
+    def __init__(self, app: ASGIApp, *, settings: Settings, room: Room) -> None:
+        """Stand before `app`, which keeps what it is sent in `room`."""
+        self._app, self._settings, self._room = app, settings, room
+        self._open = self._coming_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer it here."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        if scope["type"] != "http":
-            return  # no WebSocket is part of the page
-        send = _add_headers(send)
-        refusal = self._refuse(scope)
-        if refusal is not None:
-            await _discard(receive)
-            await refusal(scope, receive, send)
             return
+        if scope["type"] != "http":  # no WebSocket is part of the page
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        refusal = self._refuse(scope)
+        reserved_bytes = self._find_size(scope) if refusal is None and _is_upload(scope) else 0
         self._open += 1
+        self._coming_bytes += reserved_bytes
         try:
-            await self._app(scope, _limit(receive, self._most_bytes(scope["path"])), send)
+            if refusal is None:
+                await self._pass(scope, receive, send)
+            else:
+                await _discard(scope, receive)
+                await refusal(scope, receive, _Sender(send))
         finally:
             self._open -= 1
+            self._coming_bytes -= reserved_bytes
+            self._room.taken_bytes += reserved_bytes  # until it is measured
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sender = _Sender(send)
+        try:
+            await self._app(scope, _limit(receive, self._most_bytes(scope)), sender)
+        except _TooLongError:
+            if not sender.started:
+                await self._refuse_size(scope)(scope, receive, sender)
 
     def _refuse(self, scope: Scope) -> JSONResponse | None:
         """Return the answer to a request that may not pass, judged by its head."""
-        path = scope["path"]
-        known = PUBLIC.fullmatch(path)
+        known = PUBLIC.fullmatch(scope["path"])
         if (
             not known
             or scope["method"] not in ("GET", "HEAD", "POST")
             or not self._may_read(known["file"])
         ):
             return JSONResponse({"detail": "Not found."}, 404)
-        if path == "/health":
+        if scope["path"] == "/health":
             return None  # a probe is answered when nobody else is
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        most = self._most_bytes(path)
-        if not length.isdigit() or int(length) > most:
-            return JSONResponse({"detail": _describe_limit(most)}, 413)
-        if self._open >= self._settings.connections or (path.startswith(UPLOAD) and self._is_full()):
+        if self._find_size(scope) > self._most_bytes(scope):
+            return self._refuse_size(scope)
+        full = self._room.taken_bytes + self._coming_bytes > self._settings.uploads_mb * 2**20
+        if self._open >= self._settings.connections or (full and _is_upload(scope)):
             return JSONResponse({"detail": BUSY}, 503, {"retry-after": "5"})
         return None
 
     def _may_read(self, file: str | None) -> bool:
         """Return whether no file is asked for, or one that was uploaded; its folder's name is a secret hash."""
-        return file is None or Path(file).resolve().is_relative_to(self._uploads)
+        try:
+            return file is None or Path(file).resolve().is_relative_to(self._room.folder)
+        except (OSError, ValueError):  # a name that cannot be one
+            return False
 
-    def _most_bytes(self, path: str) -> int:
-        return self._settings.photo.max_bytes + FORM_BYTES if path.startswith(UPLOAD) else MESSAGE_BYTES
+    def _find_size(self, scope: Scope) -> int:
+        """Return the bytes that the head announces, or as many as may come where it does not."""
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        return int(length) if length.isdigit() else self._most_bytes(scope)
 
-    def _is_full(self) -> bool:
-        """Return whether the uploads take all the room they may."""
-        taken = sum(path.stat().st_size for path in self._uploads.glob("*/*") if path.is_file())
-        return taken > self._settings.uploads_mb * 2**20
+    def _most_bytes(self, scope: Scope) -> int:
+        return self._settings.photo.max_bytes + FORM_BYTES if _is_upload(scope) else MESSAGE_BYTES
+
+    def _refuse_size(self, scope: Scope) -> JSONResponse:
+        sentence = (
+            f"The file has more than {self._settings.photo.max_bytes / 2**20:.3g} MB. "
+            "Send a smaller copy of the photo."
+            if _is_upload(scope)
+            else f"The request has more than {MESSAGE_BYTES / 2**20:.3g} MB. Upload the photo and send its path."
+        )
+        return JSONResponse({"detail": sentence}, 413)
 
 
-def _describe_limit(most_bytes: int) -> str:
-    return f"This is more than {most_bytes // 2**20} MB. Send a smaller copy of the photo."
+class _TooLongError(Exception):
+    """A body went beyond its limit, whatever its head said."""
 
 
-async def _discard(receive: Receive) -> None:
+class _Sender:
+    """What an answer is sent through: adds `HEADERS`, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.started = send, False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            message["headers"] = [*message.get("headers", []), *HEADERS]
+        await self._send(message)
+
+
+def _is_upload(scope: Scope) -> bool:
+    return bool(scope["path"].rstrip("/") == UPLOAD and scope["method"] == "POST")
+
+
+async def _discard(scope: Scope, receive: Receive) -> None:
     """Read what comes with a refused request: a client that still sends would take the answer for a lost line."""
+    if b"expect" in dict(scope["headers"]):
+        return  # it waits to be asked
     discarded_bytes = 0
-    while discarded_bytes < DISCARD_BYTES:
-        message = await receive()
-        discarded_bytes += len(message.get("body", b""))
-        if not message.get("more_body", False):
-            return
+    with anyio.move_on_after(DISCARD_S):
+        while discarded_bytes < DISCARD_BYTES:
+            message = await receive()
+            discarded_bytes += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
 
 
 def _limit(receive: Receive, most_bytes: int) -> Receive:
-    """Return `receive`, ending the request when its body is longer than it may be, whatever its head said."""
+    """Return `receive`, which raises `_TooLongError` once more bytes have come than may."""
     received_bytes = 0
 
     async def receive_counted() -> Message:
         nonlocal received_bytes
         message = await receive()
         received_bytes += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if received_bytes > most_bytes else message
+        if received_bytes > most_bytes:
+            raise _TooLongError
+        return message
 
     return receive_counted
-
-
-def _add_headers(send: Send) -> Send:
-    """Return `send`, adding `HEADERS` to the answer's own."""
-
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *HEADERS]
-        await send(message)
-
-    return send_with_headers

@@ -1,5 +1,6 @@
 """What the server allows: every limit with its default, read from the command line or the environment."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ class Settings:
     at_once: int = field(default_factory=count_cores)
     """Photos that are worked on at the same time; by default one a core."""
     request_s: float = 10.0
-    """After this a photo's request is answered with an apology, seconds."""
+    """How long a photo may take once it has its turn, seconds; after that its request gets an apology."""
     viewers: int = 4
     """Webcam streams served at the same time; more wait for a place."""
     stream_s: float = 300.0
@@ -47,7 +48,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+            if (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and not 0 < value < math.inf
+            ):
                 raise ValueError(f"{name} is {value:g}; it must be positive.")
 
 

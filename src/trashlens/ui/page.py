@@ -13,6 +13,7 @@ from gradio_client.utils import is_http_url_like
 from trashlens.image import READABLE
 from trashlens.server.desk import Desk
 from trashlens.server.front import front_options
+from trashlens.server.uploads import Room
 from trashlens.ui.camera import NOT_UPLOADED
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
@@ -27,8 +28,6 @@ TABS: dict[str, Callable[[Desk, gr.Tab], gr.Image]] = {
 SESSIONS = 128
 """Visitors whose state is kept, 0.1 MB each. A call of the API without a session counts as one; who is forgotten
 loses the webcam's last moments."""
-CLEAN_EVERY_S = 30
-"""How often uploads are looked through for those to delete, seconds."""
 
 # A lens whose rim is three arcs that follow one another, like the arrows of recycling.
 LOGO = (
@@ -69,10 +68,8 @@ class Page(gr.Blocks):
         Raises:
             gr.Error: a file that was never uploaded, an address elsewhere, or no file at all.
         """
-        for value in inputs:
-            # Gradio would fetch what lies there, and so lend this server to whoever names an address.
-            if isinstance(value, dict) and is_http_url_like(str(value.get("path")).lower()):
-                raise gr.Error(NOT_UPLOADED, print_exception=False)
+        if _names_address(inputs):
+            raise gr.Error(NOT_UPLOADED, print_exception=False)
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **options)
         except gr.Error:
@@ -81,12 +78,18 @@ class Page(gr.Blocks):
             raise gr.Error(NOT_UPLOADED, print_exception=False) from error
 
 
+def _names_address(value: object) -> bool:
+    """Return whether a file elsewhere is meant: Gradio would fetch it, and lend this server to whoever asks."""
+    if isinstance(value, dict):
+        return is_http_url_like(str(value.get("path")).lower()) or _names_address(list(value.values()))
+    return isinstance(value, list) and any(map(_names_address, value))
+
+
 def build_page(desk: Desk) -> gr.Blocks:
     """Return the page, ready to launch, whose requests `desk` answers."""
     page = Page(
         title="Trashlens",
         analytics_enabled=False,
-        delete_cache=(min(CLEAN_EVERY_S, desk.settings.keep_s), desk.settings.keep_s),
         fill_width=True,
     )
     with page:
@@ -112,13 +115,19 @@ def build_page(desk: Desk) -> gr.Blocks:
     return page
 
 
-def launch_options(desk: Desk) -> dict[str, Any]:
+def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
     """Return what `Blocks.launch` needs for the page: its looks, its limits, its gate, and no outside link."""
     max_bytes = desk.settings.photo.max_bytes
     refusals = {
         "File(s) exceed": f"The file has more than {max_bytes // 2**20} MB. Send a smaller copy of the photo.",
         "Invalid file type": f"This is not an image that can be read. {READABLE}",
     }
+
+    def forget() -> None:
+        # The names of all uploads ever, by which Gradio would delete them.
+        for names in page.temp_file_sets:
+            names.clear()
+
     icon = quote(LOGO.format(colour="#2f825f"))
     reword = REWORD.format(refusals=json.dumps(refusals))
     return {
@@ -127,7 +136,7 @@ def launch_options(desk: Desk) -> dict[str, Any]:
         "css_paths": Path(__file__).with_name("style.css"),
         "max_file_size": max_bytes,
         "state_session_capacity": SESSIONS,
-        "app_kwargs": front_options(desk, Path(get_upload_folder())),
+        "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget),
         "footer_links": [],
         # Gradio's word for starting the stream is "Record", and nothing is recorded.
         "i18n": gr.I18n(en={"audio.record": "Start"}),
