@@ -21,6 +21,7 @@ from PIL import Image
 
 from trashlens.errors import TrashlensError
 from trashlens.lineup import load_lineup
+from trashlens.machine import return_large_memory
 from trashlens.server.desk import Desk
 from trashlens.server.settings import parse_settings
 from trashlens.server.uploads import make_room
@@ -48,6 +49,7 @@ def main() -> int:
         return 2
     # Ended by an orchestrator, it cleans up as it does after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return_large_memory()
     uploads = make_room()
     try:
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from trashlens.machine import count_cores, processor_name
+from trashlens.machine import (
+    LARGE_BYTES,
+    count_cores,
+    processor_name,
+    return_large_memory,
+    return_memory,
+)
 
 
 def test_the_cores_are_those_of_this_process() -> None:
@@ -48,3 +54,23 @@ def test_a_container_counts_its_share_of_the_cores(
     if quota is not None:
         file.write_text(quota)
     assert count_cores(file) == cores
+
+
+def test_memory_is_given_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    class Library:
+        def malloc_trim(self, kept_bytes: int) -> None:
+            calls.append(("trim", kept_bytes))
+
+        def mallopt(self, parameter: int, value: int) -> None:
+            calls.append((parameter, value))
+
+    monkeypatch.setattr("trashlens.machine.ctypes.CDLL", lambda _: Library())
+    return_memory()
+    return_large_memory()
+    assert calls == [("trim", 0), (-3, LARGE_BYTES)]
+    monkeypatch.setattr("trashlens.machine.ctypes.CDLL", lambda _: object())  # musl has none of it
+    return_memory()
+    return_large_memory()
+    assert len(calls) == 2

@@ -7,9 +7,11 @@ import platform
 import subprocess
 from pathlib import Path
 
-__all__ = ["code_commit", "count_cores", "processor_name", "return_memory"]
+__all__ = ["code_commit", "count_cores", "processor_name", "return_large_memory", "return_memory"]
 
 
+M_MMAP_THRESHOLD, LARGE_BYTES = -3, 2**20
+"""The number by which glibc's malloc.h calls the limit, and our choice of it."""
 QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 """Where Linux tells a container its share: microseconds of work in each period of microseconds."""
 
@@ -49,7 +51,19 @@ def code_commit() -> str | None:
 
 def return_memory() -> None:
     """Give freed memory back to the system, where the C library keeps it: after work that is done once."""
-    if os.name == "posix":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-        if trim:
-            trim(0)
+    if (library := _find_glibc()) is not None:
+        library.malloc_trim(0)
+
+
+def return_large_memory() -> None:
+    """Let memory of `LARGE_BYTES` or more go back to the system as soon as it is freed, from now on.
+
+    Otherwise the C library raises that limit with each large picture, and keeps what each thread ever took.
+    """
+    if (library := _find_glibc()) is not None:
+        library.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+def _find_glibc() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    return library if hasattr(library, "malloc_trim") else None
