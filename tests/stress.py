@@ -42,6 +42,7 @@ SENTENCES = (
     "The JPEG ",
     "The PNG ",
     "The TIFF ",
+    "TIFF with ",
     "This kind of ",
     "Run-length ",
 )
