@@ -100,6 +100,13 @@ def toy_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def encode(image: Image.Image, file_format: str = "JPEG", **options: object) -> bytes:
+    """Return the image as the bytes of a file."""
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
 def coloured_photo(
     label: str, *, size: tuple[int, int] = (320, 240), noise: int = 12, seed: int = 0
 ) -> Image.Image:

@@ -32,7 +32,7 @@ from browser import (
     serve,
     upload,
 )
-from conftest import COLOURS, LABELS, coloured_photo, huge_png, toy_bundle, toy_model
+from conftest import COLOURS, LABELS, coloured_photo, encode, huge_png, toy_bundle, toy_model
 from gradio_client import Client, handle_file
 from onnx import helper, numpy_helper
 from PIL import Image, ImageOps
@@ -41,13 +41,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from trashlens.bundle import ROLES
 
 expect.set_options(timeout=TIMEOUT_MS)
-
-
-def encode(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
-    """Return the image as the bytes of a file."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def look_at_upper_half(model: bytes) -> bytes:
@@ -110,8 +103,7 @@ def winner(page: Page, role: str, tab: str = "photo") -> Locator:
 
 def start_webcam(page: Page) -> None:
     page.get_by_role("tab", name="Webcam").click()
-    page.locator("#camera [title='grant webcam access'] button").click()
-    page.locator("#camera button.capture-button").click()
+    page.locator("#webcam").get_by_role("button", name="Start").click()
 
 
 def track_states(page: Page) -> list[str]:
@@ -299,6 +291,52 @@ def test_leaving_the_webcam_tab_releases_the_camera(page: Page) -> None:
     expect(winner(page, "teacher", "webcam")).to_have_text("waiting")  # not what was seen before
     start_webcam(page)
     page.wait_for_function("window.tracks.at(-1).readyState === 'live'")
+
+
+def test_a_stop_releases_the_camera_and_its_place(page: Page) -> None:
+    for _ in range(6):  # more often than there are places
+        start_webcam(page)
+        expect(winner(page, "teacher", "webcam")).to_have_text(re.compile("cardboard|plastic"))
+        page.locator("#webcam").get_by_role("button", name="Stop").click()
+        expect(winner(page, "teacher", "webcam")).to_have_text("waiting")
+        expect(page.locator("#webcam-results")).to_contain_text("Start the camera")
+    assert set(track_states(page)) == {"ended"}
+
+
+def test_a_camera_that_is_refused_is_explained(chromium: Browser, url: str) -> None:
+    with open_page(chromium, url) as (page, _):
+        page.evaluate(
+            "() => { navigator.mediaDevices.getUserMedia = "
+            "() => Promise.reject(new DOMException('', 'NotAllowedError')); }"
+        )
+        start_webcam(page)
+        expect(page.locator("#webcam-results [role=alert]")).to_contain_text(
+            "Allow it beside the address"
+        )
+        expect(page.locator("#webcam").get_by_role("button", name="Start")).to_be_visible()
+
+
+def test_viewers_take_turns_and_an_absent_server_is_waited_for(
+    models: Path, chromium: Browser, tmp_path: Path
+) -> None:
+    limits = {"TRASHLENS_VIEWERS": "1", "TRASHLENS_STREAM_S": "4"}
+    seen = re.compile("cardboard|plastic")
+    with (
+        serve(models, tmp_path / "errors.txt", **limits) as url,
+        open_page(chromium, url) as (first, _),
+        open_page(chromium, url) as (second, _),
+    ):
+        start_webcam(first)
+        expect(winner(first, "teacher", "webcam")).to_have_text(seen)
+        start_webcam(second)
+        expect(second.locator("#webcam-results")).to_contain_text("Yours starts as soon as one is free")
+        expect(first.locator("#webcam-results")).to_contain_text("The webcam stopped after 4 seconds")
+        assert track_states(first) == ["ended"]
+        expect(winner(second, "teacher", "webcam")).to_have_text(seen)
+        second.route("**/webcam/*", lambda route: route.abort())
+        expect(second.locator("#webcam-results")).to_contain_text("The server does not answer")
+        second.unroute("**/webcam/*")
+        expect(second.locator("#webcam-results")).not_to_contain_text("The server does not answer")
 
 
 def test_only_the_chosen_networks_run(page: Page) -> None:

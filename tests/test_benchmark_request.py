@@ -1,27 +1,19 @@
 """A request is timed beside its floor and the ordinary app, in turn, on the same bytes."""
 
 import dataclasses
-import io
 import itertools
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, coloured_photo
-from PIL import Image
+from conftest import COLOURS, coloured_photo, encode
 
 from trashlens.benchmark import request
 from trashlens.benchmark.config import BenchmarkConfig
 from trashlens.benchmark.photos import RequestPhoto
 from trashlens.benchmark.request import measure_requests
 from trashlens.classifier import Comparison, Prediction, load_classifiers
-
-
-def encode(image: Image.Image, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    return buffer.getvalue()
 
 
 @pytest.fixture

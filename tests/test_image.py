@@ -6,17 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import coloured_photo, huge_png
+from conftest import coloured_photo, encode, huge_png
 from PIL import Image
 
 from trashlens.errors import ImageError
 from trashlens.image import ImageLimits, Preprocess, decode_image, list_photos, walk_photos
-
-
-def encode(image: Image.Image, file_format: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, file_format, **options)
-    return buffer.getvalue()
 
 
 def quadrants() -> Image.Image:

@@ -65,7 +65,9 @@ def ask(
         "/gradio_api/heartbeat/0a1b",
         "/gradio_api/heartbeat/e7f0f0e8-2c1e-4f7e-9b1e-0a1b2c3d4e5f",
         "/gradio_api/queue/data?session_hash=0a1b",
-        "/gradio_api/stream/0a1b/close",
+        "/webcam",
+        "/webcam/0a1b",
+        "/webcam/0a1b/close",
     ],
 )
 def test_what_the_page_needs_passes(tmp_path: Path, path: str) -> None:
@@ -87,7 +89,9 @@ def test_what_the_page_needs_passes(tmp_path: Path, path: str) -> None:
         "/gradio_api/api/classify",
         "/gradio_api/proxy=http://127.0.0.1/",
         "/gradio_api/process_recording",
+        "/gradio_api/stream/0a1b",
         "/gradio_api/stream/a/b/c/playlist.m3u8",
+        "/webcam/a/b",
         "/gradio_api/file=http://127.0.0.1/",
         "/gradio_api/file=/etc/passwd",
         "/gradio_api/file=/tmp/a%00b",

@@ -23,7 +23,6 @@ OPEN_PATHS = {
             *("info", "startup-events", "theme.css", "heartbeat/{session_hash}", "cancel", "reset"),
             *("upload", "upload_progress", "queue/join", "queue/data"),
             *("call/{api_name}", "call/{api_name}/{event_id}", "call/v2/{api_name}"),
-            *("stream/{event_id}", "stream/{event_id}/close"),
         )
     ),
 }

@@ -42,16 +42,15 @@ WARM_UP_S = 3.0
 WATCH = """
 () => {
     const seen = (window.trashlensResults = []);
-    const readout = document.querySelector("#readout");
+    const latency = document.querySelector("#latency");
     let last = 0;
     new MutationObserver(() => {
-        const place = readout.querySelector("[data-sent]");
-        const sent = place ? Number(place.dataset.sent) : 0;
+        const sent = Number(latency.dataset.sent);
         if (!sent || sent === last) return;
         last = sent;
         const now = performance.now();
         seen.push([now, now - sent]);
-    }).observe(readout, {attributes: true, childList: true, subtree: true});
+    }).observe(latency, {attributes: true});
 }
 """
 """Notes when each result is in the page, and how long ago its frame left; both by the page's own clock."""
@@ -65,7 +64,7 @@ class WebcamResult:
     """Its version."""
     results_per_s: float
     latency_p50_ms: float
-    """From the frame's departure to its result in the page."""
+    """From the moment a frame is taken from the camera to its result in the page."""
     latency_p90_ms: float
     longest_gap_ms: float
     """The longest time without a new result."""
@@ -153,11 +152,8 @@ def _open_page(browser: str, video: Path, url: str) -> Iterator[tuple["Page", st
 def _start_camera(page: "Page") -> None:
     """Open the Webcam tab, start the stream and let it settle."""
     page.get_by_role("tab", name="Webcam").click()
-    page.locator("#camera [title='grant webcam access'] button").click()
-    page.locator("#camera button.capture-button").click()
-    page.wait_for_function(
-        "() => Number(document.querySelector('#readout [data-sent]')?.dataset.sent) > 0"
-    )
+    page.locator("#webcam").get_by_role("button", name="Start").click()
+    page.wait_for_function("() => Number(document.querySelector('#latency').dataset.sent) > 0")
     page.wait_for_timeout(1e3 * WARM_UP_S)
 
 

@@ -1,6 +1,6 @@
 """What the server answers beside the page: its health, its counters, and that it is busy."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,10 +22,12 @@ __all__ = ["front_options"]
 CLEAN_EVERY_S = 30.0
 
 
-def front_options(desk: Desk, room: Room, forget: Callable[[], None]) -> dict[str, Any]:
+def front_options(
+    desk: Desk, room: Room, forget: Callable[[], None], more: Sequence[Route] = ()
+) -> dict[str, Any]:
     """Return what FastAPI is made with: the gate, `/health`, `/metrics`, the answer of a full queue, the sweeping.
 
-    `room` is where uploads are kept; `forget` is called when some of them may be gone.
+    `room` is where uploads are kept; `forget` is called when some of them may be gone. `more` are further routes.
     """
 
     async def health(_: Request) -> Response:
@@ -52,7 +54,7 @@ def front_options(desk: Desk, room: Room, forget: Callable[[], None]) -> dict[st
             yield
             group.cancel_scope.cancel()
 
-    routes = [Route("/health", health)]
+    routes = [Route("/health", health), *more]
     if desk.settings.metrics:
         routes.append(Route("/metrics", metrics))
     return {

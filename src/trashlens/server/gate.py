@@ -20,7 +20,7 @@ BUSY = "The server is busy. Try again in a moment."
 UPLOAD = "/gradio_api/upload"
 
 MESSAGE_BYTES = 4 * 2**20
-"""Largest request that is no upload: a frame of a webcam, base64, has a tenth of it."""
+"""Largest request that is no upload: a frame of a webcam has a tenth of it."""
 FORM_BYTES = 2**16
 """What a form adds to the file in it."""
 DISCARD_BYTES, DISCARD_S = 64 * 2**20, 5.0
@@ -29,12 +29,12 @@ PUBLIC = re.compile(
     r"""/
     ( (config/? | theme\.css | favicon\.ico | manifest\.json | robots\.txt | health | metrics)?
     | (static | assets)/.+
+    | webcam(/\w+(/close)?)?
     | gradio_api/
       ( (info | startup-events | theme\.css | upload | upload_progress)/?
       | (queue/(join | data) | cancel | reset)/?
       | heartbeat/[\w-]+
       | call/\w+(/\w+)?
-      | stream/\w+(/close)?
       | file=(?P<file>/.+)
       )
     )""",

@@ -32,9 +32,9 @@ class Settings:
     request_s: float = 10.0
     """How long a photo may take once it has its turn, seconds; after that its request gets an apology."""
     viewers: int = 4
-    """Webcam streams served at the same time; more wait for a place."""
+    """Webcams served at the same time; more wait for a place."""
     stream_s: float = 300.0
-    """After this a webcam stream ends and its place goes to whoever waits, seconds."""
+    """After this a webcam stops and its place goes to whoever waits, seconds."""
     connections: int = 512
     """Open requests of all visitors; the next one is told to try again. A visitor's page holds two."""
     keep_s: int = 120

@@ -1,4 +1,4 @@
-"""What both tabs take a picture with."""
+"""The image input of the Photo tab and of the API: takes files and snapshots, and hands them over untouched."""
 
 import base64
 import binascii

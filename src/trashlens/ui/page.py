@@ -1,7 +1,7 @@
 """The page as a whole: header, tabs, footer, looks, and how it is served."""
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,24 +10,22 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
+from trashlens.classifier import Comparison
 from trashlens.image import READABLE
 from trashlens.server.desk import Desk
 from trashlens.server.front import front_options
+from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
 from trashlens.ui.camera import NOT_UPLOADED
+from trashlens.ui.cards import render_cards, render_problem, render_verdict
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.webcam import build_webcam_tab
 
 __all__ = ["build_page", "launch_options"]
 
-TABS: dict[str, Callable[[Desk, gr.Tab], gr.Image]] = {
-    "Photo": build_photo_tab,
-    "Webcam": build_webcam_tab,
-}
 SESSIONS = 128
-"""Visitors whose state is kept, 0.1 MB each. A call of the API without a session counts as one; who is forgotten
-loses the webcam's last moments."""
+"""Visitors whose state Gradio keeps, 0.1 MB each; ours is in the browser. A call of the API counts as one."""
 
 # A lens whose rim is three arcs that follow one another, like the arrows of recycling.
 LOGO = (
@@ -94,22 +92,17 @@ def build_page(desk: Desk) -> gr.Blocks:
     )
     with page:
         gr.HTML(HEADER, apply_default_css=False)
-        cameras: dict[str, gr.Image] = {}
-        tabs: dict[str, gr.Tab] = {}
         with gr.Tabs():
-            for name, build in TABS.items():
-                with gr.Tab(name, id=name.lower()) as tabs[name]:
-                    cameras[name] = build(desk, tabs[name])
+            with gr.Tab("Photo", id="photo") as photo_tab:
+                photo = build_photo_tab(desk)
+            with gr.Tab("Webcam", id="webcam") as webcam_tab:
+                build_webcam_tab(desk)
         gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
         gr.HTML(FOOTER, apply_default_css=False)
-        for name, tab in tabs.items():
+        for tab in (photo_tab, webcam_tab):
             # Removing the component from the page is what makes Gradio end its camera track.
-            states = ", ".join(
-                f'{{__type__: "update", visible: {str(other == name).lower()}}}' for other in cameras
-            )
-            tab.select(
-                None, None, list(cameras.values()), js=f"() => [{states}]", show_progress="hidden"
-            )
+            state = f'{{__type__: "update", visible: {str(tab is photo_tab).lower()}}}'
+            tab.select(None, None, photo, js=f"() => ({state})", show_progress="hidden")
     # Told at each change, everybody in the queue would get a message for each request of anybody.
     page.queue(max_size=desk.settings.waiting, api_open=False, status_update_rate=1.0)
     return page
@@ -128,6 +121,10 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
         for names in page.temp_file_sets:
             names.clear()
 
+    def render(comparison: Comparison) -> str:
+        return render_verdict(comparison) + render_cards(desk.lineup, comparison)
+
+    webcam = stream_routes(desk, render=render, render_problem=partial(render_problem, desk.lineup))
     icon = quote(LOGO.format(colour="#2f825f"))
     reword = REWORD.format(refusals=json.dumps(refusals))
     return {
@@ -136,10 +133,8 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
         "css_paths": Path(__file__).with_name("style.css"),
         "max_file_size": max_bytes,
         "state_session_capacity": SESSIONS,
-        "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget),
+        "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget, webcam),
         "footer_links": [],
-        # Gradio's word for starting the stream is "Record", and nothing is recorded.
-        "i18n": gr.I18n(en={"audio.record": "Start"}),
         "ssr_mode": False,
         "enable_monitoring": False,
         "share": False,

@@ -23,7 +23,7 @@ INVITATION = "Send a photo of one object and the three results appear here."
 PLACEHOLDER = "# Drop a photo here\nor tap to choose one, up to {megabytes} MB"
 
 
-def build_photo_tab(desk: Desk, _tab: gr.Tab) -> gr.Image:
+def build_photo_tab(desk: Desk) -> gr.Image:
     """Lay out the tab inside the current Blocks; return its photo input, whose camera the page releases."""
     with gr.Row(elem_classes="tl-columns"):
         with gr.Column(scale=4, min_width=280):

@@ -1,0 +1,180 @@
+"""Webcams: their places, their times, and the answers to their frames."""
+
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from conftest import coloured_photo, encode
+from starlette.applications import Starlette
+
+from trashlens import classifier
+from trashlens.classifier import Comparison, Prediction
+from trashlens.errors import RequestError
+from trashlens.lineup import load_lineup
+from trashlens.server.desk import Desk
+from trashlens.server.settings import Settings
+from trashlens.server.streams import SILENT_S, WINDOW_S, Stream, Streams, stream_routes
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def frame(infer_ms: float, role: str = "student") -> Comparison:
+    prediction = Prediction(
+        confidences={"glass": 0.75, "metal": 0.25}, infer_ms=infer_ms, bundle="0" * 12
+    )
+    return Comparison(decode_ms=1.0, preprocess_ms=2.0, predictions={role: prediction})
+
+
+def test_times_are_medians_and_answers_stay_as_they_are() -> None:
+    stream = Stream(0.0)
+    for number, infer_ms in enumerate((4.0, 50.0, 5.0)):
+        latest = frame(infer_ms)
+        smooth = stream.smooth(number * 0.1, latest)
+    assert smooth.predictions["student"].infer_ms == 5.0
+    assert smooth.predictions["student"].confidences == latest.predictions["student"].confidences
+
+
+def test_a_network_chosen_later_is_measured_from_then_on() -> None:
+    stream = Stream(0.0)
+    stream.smooth(0.0, frame(1.0, "teacher"))
+    assert stream.smooth(0.1, frame(7.0, "student")).predictions["student"].infer_ms == 7.0
+
+
+def test_times_before_a_pause_are_forgotten() -> None:
+    stream = Stream(0.0)
+    stream.smooth(0.0, frame(1.0))
+    assert stream.smooth(0.1 + WINDOW_S, frame(9.0)).predictions["student"].infer_ms == 9.0
+
+
+def test_places_are_few_and_come_back() -> None:
+    clock = Clock()
+    streams = Streams(Settings(viewers=2), clock=clock)
+    first, second = streams.take(), streams.take()
+    with pytest.raises(RequestError, match="All places for webcams are taken"):
+        streams.take()
+    streams.give_back(first)
+    streams.give_back(first)  # as a page does that was closed twice
+    third = streams.take()
+    assert len({first, second, third}) == 3
+    assert streams.find(first) is None
+    clock.now_s = SILENT_S
+    assert streams.find(second) is not None
+    clock.now_s += 1
+    streams.take()  # the third was silent
+    assert streams.find(third) is None
+    assert streams.find(second) is not None
+
+
+def test_a_stream_ends_when_its_time_is_over() -> None:
+    clock = Clock()
+    streams = Streams(Settings(viewers=1, stream_s=300), clock=clock)
+    place = streams.take()
+    for clock.now_s in range(0, 301, 5):
+        assert streams.find(place) is not None
+    clock.now_s = 301
+    with pytest.raises(RequestError, match=r"The webcam stopped after 5 minutes, .* Start it again\."):
+        streams.find(place)
+    assert streams.find(place) is None
+    streams.take()
+
+
+def visit(
+    models: Path, visitor: Callable[[httpx.AsyncClient], Awaitable[None]], **settings: float
+) -> None:
+    """Let the visitor send requests to the routes of webcams alone."""
+    desk = Desk(load_lineup(models), Settings(**settings))
+    routes = stream_routes(
+        desk,
+        render=lambda comparison: "; ".join(
+            f"{role} {one.label}" for role, one in comparison.predictions.items()
+        ),
+        render_problem=lambda sentence: f"problem: {sentence}",
+    )
+
+    async def come() -> None:
+        transport = httpx.ASGITransport(Starlette(routes=routes))
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            await visitor(client)
+
+    anyio.run(come)
+
+
+def test_frames_are_answered_by_the_chosen_networks(toy_models: Path) -> None:
+    async def visitor(client: httpx.AsyncClient) -> None:
+        taken = await client.post("/webcam")
+        assert taken.status_code == 201
+        address = f"/webcam/{taken.json()['place']}"
+        photo = encode(coloured_photo("metal"))
+        answer = await client.post(address, content=photo)
+        assert (answer.status_code, answer.text) == (200, "teacher metal; baseline metal; student metal")
+        answer = await client.post(f"{address}?role=student&role=nobody", content=photo)
+        assert answer.text == "student metal"
+        answer = await client.post(f"{address}?role=nobody", content=photo)
+        assert answer.text.count("metal") == 3
+        for content in (b"", b"text", photo[:200]):
+            answer = await client.post(address, content=content)
+            assert answer.status_code == 422
+            assert answer.text.startswith("problem: Th")
+        assert (await client.post(address, content=photo)).status_code == 200
+        assert (await client.post(f"{address}/close")).status_code == 204
+        assert (await client.post(address, content=photo)).status_code == 404
+
+    visit(toy_models, visitor)
+
+
+def test_one_viewer_more_is_told_to_wait_and_a_late_one_that_it_is_over(toy_models: Path) -> None:
+    async def visitor(client: httpx.AsyncClient) -> None:
+        place = (await client.post("/webcam")).json()["place"]
+        refusal = await client.post("/webcam")
+        assert refusal.status_code == 503
+        assert refusal.json() == {
+            "detail": "All places for webcams are taken. Yours starts as soon as one is free."
+        }
+        assert "retry-after" in refusal.headers
+        await anyio.sleep(0.3)
+        over = await client.post(f"/webcam/{place}", content=encode(coloured_photo("metal")))
+        assert over.status_code == 410
+        assert over.json()["detail"].startswith("The webcam stopped after 0.2 seconds")
+        assert (await client.post("/webcam")).status_code == 201
+
+    visit(toy_models, visitor, viewers=1, stream_s=0.2)
+
+
+def test_one_frame_of_a_viewer_is_at_work_at_a_time(
+    toy_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode_image, began, go_on = classifier.decode_image, threading.Event(), threading.Event()
+
+    def wait(*args: object, **options: object) -> object:
+        began.set()
+        assert go_on.wait(10)
+        return decode_image(*args, **options)
+
+    monkeypatch.setattr(classifier, "decode_image", wait)
+
+    async def visitor(client: httpx.AsyncClient) -> None:
+        address = f"/webcam/{(await client.post('/webcam')).json()['place']}"
+        photo = encode(coloured_photo("metal"))
+        codes: list[int] = []
+
+        async def send() -> None:
+            codes.append((await client.post(address, content=photo)).status_code)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(send)
+            await anyio.to_thread.run_sync(began.wait)
+            await send()
+            go_on.set()
+        assert codes == [429, 200]
+
+    visit(toy_models, visitor)
