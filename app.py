@@ -58,10 +58,8 @@ def main() -> int:
         # It looks whether it answers, and would ask a proxy for this machine.
         for name in ("NO_PROXY", "no_proxy"):
             os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
-        from trashlens.ui import (
-            build_page,
-            launch_options,
-        )  # Gradio reads its variables as it is imported
+        # Only now, since Gradio reads these variables as it is imported.
+        from trashlens.ui import build_page, launch_options
 
         desk = Desk(load_lineup(settings.models, provider=settings.provider), settings)
         page = build_page(desk)

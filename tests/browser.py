@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +14,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from trashlens.machine import find_free_port
 
 ROOT = Path(__file__).parent.parent
 FLAGS = (
@@ -76,9 +77,7 @@ def start_app(
     models: Path, log: Path, *, stop: signal.Signals = signal.SIGTERM, **variables: str
 ) -> Iterator[tuple[str, int]]:
     """As `serve`, but yield the address and the number of the process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_free_port()
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "app.py"],

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "batch": {"errors", "bundle", "classifier", "providers"},
     "benchmark": {"errors", "image", "bundle", "machine", "classifier", "benchmark"},
     "scoreboard": {"bundle", "scoreboard"},
-    "hub": {"errors", "files", "bundle", "scoreboard", "hub"},
+    "hub": {"errors", "files", "bundle", "machine", "scoreboard", "hub"},
     "lineup": {"errors", "bundle", "classifier", "machine", "providers"},
     "server": {"errors", "image", "classifier", "lineup", "machine", "providers", "server"},
     "ui": {"errors", "image", "bundle", "classifier", "lineup", "server", "ui"},

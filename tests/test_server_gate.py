@@ -1,12 +1,13 @@
 """The gate: what a stranger may ask for, and how much of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trashlens.image import ImageLimits
 from trashlens.server.gate import BUSY, FORM_BYTES, MESSAGE_BYTES, Gate
@@ -161,55 +162,57 @@ def test_uploads_wait_for_room(tmp_path: Path) -> None:
     assert ask(tmp_path, UPLOAD, method="POST", content=b"photo", uploads_mb=2).status_code == 200
 
 
-def test_uploads_on_their_way_count_before_they_have_come(tmp_path: Path) -> None:
+def visit(
+    gate: Callable[[ASGIApp], Gate], visitor: Callable[[httpx.AsyncClient], Awaitable[None]]
+) -> None:
+    """Let the visitor send requests through a gate before a server that takes its time."""
+
     async def wait(_: Scope, __: Receive, send: Send) -> None:
         await anyio.sleep(0.2)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    photo = ImageLimits(max_bytes=MAX_BYTES)
+    async def come() -> None:
+        transport = httpx.ASGITransport(gate(wait))
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            await visitor(client)
+
+    anyio.run(come)
+
+
+def test_uploads_on_their_way_count_before_they_have_come(tmp_path: Path) -> None:
     room = Room(tmp_path)
-    gate = Gate(wait, settings=Settings(photo=photo, uploads_mb=2), room=room)
+    settings = Settings(photo=ImageLimits(max_bytes=MAX_BYTES), uploads_mb=2)
     codes: list[int] = []
 
-    async def send(client: httpx.AsyncClient) -> None:
-        codes.append((await client.post(UPLOAD, content=bytes(MAX_BYTES))).status_code)
+    async def visitor(client: httpx.AsyncClient) -> None:
+        async def send() -> None:
+            codes.append((await client.post(UPLOAD, content=bytes(MAX_BYTES))).status_code)
 
-    async def crowd() -> None:
-        transport = httpx.ASGITransport(gate)
-        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
-            async with anyio.create_task_group() as group:
-                for _ in range(6):
-                    group.start_soon(send, client)
-            await send(client)
-            room.sweep(60)  # nothing was kept after all
-            await send(client)
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(send)
+        await send()
+        room.sweep(60)  # nothing was kept after all
+        await send()
 
-    anyio.run(crowd)
+    visit(partial(Gate, settings=settings, room=room), visitor)
     assert sorted(codes[:6]) == [200, 200, 200, 503, 503, 503]
     assert codes[6:] == [503, 200]
 
 
 def test_more_open_requests_than_allowed_are_told_to_come_back(tmp_path: Path) -> None:
-    async def wait(_: Scope, __: Receive, send: Send) -> None:
-        await anyio.sleep(0.2)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    gate = Gate(wait, settings=Settings(connections=2), room=Room(tmp_path))
     codes: list[int] = []
 
-    async def send(client: httpx.AsyncClient, path: str) -> None:
-        codes.append((await client.get(path)).status_code)
+    async def visitor(client: httpx.AsyncClient) -> None:
+        async def send(path: str) -> None:
+            codes.append((await client.get(path)).status_code)
 
-    async def crowd() -> None:
-        transport = httpx.ASGITransport(gate)
-        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
-            async with anyio.create_task_group() as group:
-                for path in ("/", "/", "/", "/health"):
-                    group.start_soon(send, client, path)
-            await send(client, "/")
+        async with anyio.create_task_group() as group:
+            for path in ("/", "/", "/", "/health"):
+                group.start_soon(send, path)
+        await send("/")
 
-    anyio.run(crowd)
+    visit(partial(Gate, settings=Settings(connections=2), room=Room(tmp_path)), visitor)
     assert sorted(codes[:-1]) == [200, 200, 200, 503]
     assert codes[-1] == 200

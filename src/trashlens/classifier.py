@@ -14,7 +14,7 @@ from PIL import Image
 
 from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.errors import BundleError, ProviderError
-from trashlens.image import ImageLimits, Preprocess, decode_image
+from trashlens.image import DEFAULT_LIMITS, ImageLimits, Preprocess, decode_image
 from trashlens.machine import count_cores
 from trashlens.providers import CPU, find_provider
 
@@ -26,7 +26,6 @@ __all__ = [
     "load_classifiers",
 ]
 
-LIMITS = ImageLimits()
 SMALL = 5_000_000
 """Below so many parameters a network's single operations are taken to be short."""
 
@@ -199,7 +198,7 @@ def compare(
     classifiers: Mapping[str, Classifier],
     source: bytes | str | os.PathLike[str] | Image.Image,
     *,
-    limits: ImageLimits = LIMITS,
+    limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Comparison:
     """Decode the photo once, preprocess it once for each definition, and ask every classifier.
 

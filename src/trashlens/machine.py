@@ -4,11 +4,18 @@ import ctypes
 import math
 import os
 import platform
+import socket
 import subprocess
 from pathlib import Path
 
-__all__ = ["code_commit", "count_cores", "processor_name", "return_large_memory", "return_memory"]
-
+__all__ = [
+    "code_commit",
+    "count_cores",
+    "find_free_port",
+    "processor_name",
+    "return_large_memory",
+    "return_memory",
+]
 
 M_MMAP_THRESHOLD, LARGE_BYTES = -3, 2**20
 """The number by which glibc's malloc.h calls the limit, and our choice of it."""
@@ -35,6 +42,14 @@ def processor_name() -> str:
     except (OSError, StopIteration):
         pass  # not Linux, or a processor that does not say
     return f"{name}, {count_cores()} cores"
+
+
+def find_free_port() -> int:
+    """Return a port of the loopback that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def code_commit() -> str | None:

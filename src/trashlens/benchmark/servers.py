@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import httpx
 import psutil
 
 from trashlens.errors import BenchmarkError
+from trashlens.machine import find_free_port
 
 __all__ = ["GRADIO_ALONE", "Server", "app_command", "serve"]
 
@@ -62,7 +62,7 @@ def serve(command: Sequence[str], *, models: Path) -> Iterator[Server]:
         BenchmarkError: it does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="trashlens-benchmark-") as folder:
-        port = _find_port()
+        port = find_free_port()
         with (Path(folder) / "errors.txt").open("w+", encoding="utf-8") as errors:
             start = time.perf_counter()
             process = subprocess.Popen(
@@ -95,18 +95,11 @@ def _environment(port: int, models: Path, *, uploads: Path) -> dict[str, str]:
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_TEMP_DIR": str(uploads),
+        "GRADIO_TEMP_DIR": str(uploads),  # Gradio's alone; the page makes its own
         # Gradio looks whether it can reach itself, and gives up where a proxy cannot.
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
     }
-
-
-def _find_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], errors: IO[str]) -> None:

@@ -192,11 +192,7 @@ def _check(asked: Sequence[str], parts: Sequence[str], app: Path) -> None:
 @contextlib.contextmanager
 def _ending_in_order() -> Iterator[None]:
     """End like Ctrl-C when the process is told to terminate, so that no server is left behind."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ from huggingface_hub import SpaceCard
 from PIL import Image
 
 from trashlens.errors import HubError, first_line
+from trashlens.machine import find_free_port
 
 __all__ = ["check_answer", "check_staged", "find_fault", "run_app"]
 
@@ -67,14 +68,12 @@ def run_app(folder: Path, *, python: Path, scratch: Path) -> Iterator[str]:
     Raises:
         HubError: the app ends, or does not serve its page in time.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_free_port()
     settings = {
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_TEMP_DIR": str(scratch / "uploads"),
+        "TMPDIR": str(scratch),  # for its uploads, since it is killed in the end
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     log = scratch / "app.log"

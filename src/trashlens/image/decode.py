@@ -8,12 +8,10 @@ from PIL import Image, ImageOps
 
 from trashlens.errors import ImageError
 from trashlens.image.containers import open_image
-from trashlens.image.limits import READABLE, ImageLimits, check_bytes, check_pixels
+from trashlens.image.limits import DEFAULT_LIMITS, READABLE, ImageLimits, check_bytes, check_pixels
 from trashlens.image.pixels import read_orientation, shrink, to_rgb, turn
 
 __all__ = ["decode_image"]
-
-DEFAULT_LIMITS = ImageLimits()
 
 
 def decode_image(
@@ -40,9 +38,8 @@ def decode_image(
     image = open_image(data, limits)
     try:
         image.load()
-        orientation = (
-            1 if image.format == "TIFF" else read_orientation(image.info)
-        )  # Pillow turned a TIFF
+        # Pillow has turned a TIFF by itself.
+        orientation = 1 if image.format == "TIFF" else read_orientation(image.info)
         # The name is taken over, so that the large image is gone before the small one is turned.
         image = shrink(image)
         return turn(image, orientation)

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from trashlens.errors import ImageError
 
-__all__ = ["READABLE", "ImageLimits", "check_bytes", "check_memory", "check_pixels", "too_many_pixels"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "READABLE",
+    "ImageLimits",
+    "check_bytes",
+    "check_memory",
+    "check_pixels",
+    "too_many_bytes",
+    "too_many_pixels",
+]
 
 READABLE = "Send a photo as JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF."
 SMALLER = "Send a smaller copy of the photo."
@@ -29,6 +38,9 @@ class ImageLimits:
     def __post_init__(self) -> None:
         if min(self.max_bytes, self.max_pixels, self.max_memory_bytes) <= 0:
             raise ValueError("Image limits must be positive.")
+
+
+DEFAULT_LIMITS = ImageLimits()
 
 
 def check_bytes(size: int, limits: ImageLimits) -> None:
@@ -74,6 +86,11 @@ def check_memory(pixels: int, needed_bytes: float, limits: ImageLimits) -> None:
             f"The image has {math.ceil(pixels / 1e6)} megapixels; as it is stored, the limit is {allowed:.0f}. "
             "Send a smaller copy of the photo, or an ordinary JPEG."
         )
+
+
+def too_many_bytes(limits: ImageLimits) -> str:
+    """Return the sentence for a file over the limit whose size is not known: it was stopped on its way."""
+    return f"The file has more than {limits.max_bytes / 2**20:.3g} MB. {SMALLER}"
 
 
 def too_many_pixels(megapixels: str, limits: ImageLimits) -> str:

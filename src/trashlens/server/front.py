@@ -14,7 +14,7 @@ from starlette.routing import Route
 from trashlens.classifier import Classifier
 from trashlens.machine import return_memory
 from trashlens.server.desk import Desk
-from trashlens.server.gate import BUSY, Gate
+from trashlens.server.gate import Gate, busy
 from trashlens.server.uploads import Room
 
 __all__ = ["front_options"]
@@ -44,8 +44,8 @@ def front_options(
             desk.journal.to_prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8"
         )
 
-    async def busy(_: Request, __: Exception) -> Response:
-        return JSONResponse({"detail": BUSY}, 503, {"retry-after": "5"})
+    async def refuse(_: Request, __: Exception) -> Response:
+        return busy()
 
     @asynccontextmanager
     async def clean(_: object) -> AsyncIterator[None]:
@@ -61,7 +61,7 @@ def front_options(
         "lifespan": clean,
         "routes": routes,
         "middleware": [Middleware(Gate, settings=desk.settings, room=room)],
-        "exception_handlers": {503: busy},  # Gradio's own names the length of its queue
+        "exception_handlers": {503: refuse},  # Gradio's own names the length of its queue
     }
 
 

@@ -11,10 +11,11 @@ import anyio
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trashlens.image import too_many_bytes
 from trashlens.server.settings import Settings
 from trashlens.server.uploads import Room
 
-__all__ = ["BUSY", "Gate"]
+__all__ = ["BUSY", "Gate", "busy"]
 
 BUSY = "The server is busy. Try again in a moment."
 UPLOAD = "/gradio_api/upload"
@@ -101,7 +102,7 @@ class Gate:
             return self._refuse_size(scope)
         full = self._room.taken_bytes + self._coming_bytes > self._settings.uploads_mb * 2**20
         if self._open >= self._settings.connections or (full and _is_upload(scope)):
-            return JSONResponse({"detail": BUSY}, 503, {"retry-after": "5"})
+            return busy()
         return None
 
     def _may_read(self, file: str | None) -> bool:
@@ -121,12 +122,16 @@ class Gate:
 
     def _refuse_size(self, scope: Scope) -> JSONResponse:
         sentence = (
-            f"The file has more than {self._settings.photo.max_bytes / 2**20:.3g} MB. "
-            "Send a smaller copy of the photo."
+            too_many_bytes(self._settings.photo)
             if _is_upload(scope)
             else f"The request has more than {MESSAGE_BYTES / 2**20:.3g} MB. Upload the photo and send its path."
         )
         return JSONResponse({"detail": sentence}, 413)
+
+
+def busy() -> JSONResponse:
+    """Return the answer to who comes while there is no room."""
+    return JSONResponse({"detail": BUSY}, 503, {"retry-after": "5"})
 
 
 class _TooLongError(Exception):

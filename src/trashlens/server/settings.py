@@ -48,11 +48,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if (
-                isinstance(value, int | float)
-                and not isinstance(value, bool)
-                and not 0 < value < math.inf
-            ):
+            if type(value) in (int, float) and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value:g}; it must be positive.")
 
 

@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
 from trashlens.classifier import Comparison
-from trashlens.image import READABLE
+from trashlens.image import READABLE, too_many_bytes
 from trashlens.server.desk import Desk
 from trashlens.server.front import front_options
 from trashlens.server.streams import stream_routes
@@ -85,11 +85,7 @@ def _names_address(value: object) -> bool:
 
 def build_page(desk: Desk) -> gr.Blocks:
     """Return the page, ready to launch, whose requests `desk` answers."""
-    page = Page(
-        title="Trashlens",
-        analytics_enabled=False,
-        fill_width=True,
-    )
+    page = Page(title="Trashlens", analytics_enabled=False, fill_width=True)
     with page:
         gr.HTML(HEADER, apply_default_css=False)
         with gr.Tabs():
@@ -110,9 +106,9 @@ def build_page(desk: Desk) -> gr.Blocks:
 
 def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
     """Return what `Blocks.launch` needs for the page: its looks, its limits, its gate, and no outside link."""
-    max_bytes = desk.settings.photo.max_bytes
+    limits = desk.settings.photo
     refusals = {
-        "File(s) exceed": f"The file has more than {max_bytes // 2**20} MB. Send a smaller copy of the photo.",
+        "File(s) exceed": too_many_bytes(limits),
         "Invalid file type": f"This is not an image that can be read. {READABLE}",
     }
 
@@ -131,7 +127,7 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
         "theme": _build_theme(),
         "head": f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
         "css_paths": Path(__file__).with_name("style.css"),
-        "max_file_size": max_bytes,
+        "max_file_size": limits.max_bytes,
         "state_session_capacity": SESSIONS,
         "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget, webcam),
         "footer_links": [],
