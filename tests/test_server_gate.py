@@ -134,7 +134,7 @@ def test_other_methods_are_not_there(tmp_path: Path, method: str) -> None:
         (
             "/gradio_api/queue/join",
             MESSAGE_BYTES,
-            "The request has more than 4 MB. Upload the photo and send its path.",
+            "The request has more than 1 MB. Upload the photo and send its path.",
         ),
     ],
 )

@@ -1,19 +1,20 @@
 """Webcams: their places, their times, and the answers to their frames."""
 
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
-from conftest import coloured_photo, encode
+from conftest import coloured_photo, encode, huge_png
 from starlette.applications import Starlette
 
 from trashlens import classifier
 from trashlens.classifier import Comparison, Prediction
 from trashlens.errors import RequestError
 from trashlens.lineup import load_lineup
+from trashlens.server import streams
 from trashlens.server.desk import Desk
 from trashlens.server.settings import Settings
 from trashlens.server.streams import SILENT_S, WINDOW_S, Stream, Streams, stream_routes
@@ -36,56 +37,77 @@ def frame(infer_ms: float, role: str = "student") -> Comparison:
 
 
 def test_times_are_medians_and_answers_stay_as_they_are() -> None:
-    stream = Stream(0.0)
-    for number, infer_ms in enumerate((4.0, 50.0, 5.0)):
+    stream = Stream(Clock())
+    for infer_ms in (4.0, 50.0, 5.0):
         latest = frame(infer_ms)
-        smooth = stream.smooth(number * 0.1, latest)
+        smooth = stream.smooth(latest)
     assert smooth.predictions["student"].infer_ms == 5.0
     assert smooth.predictions["student"].confidences == latest.predictions["student"].confidences
 
 
 def test_a_network_chosen_later_is_measured_from_then_on() -> None:
-    stream = Stream(0.0)
-    stream.smooth(0.0, frame(1.0, "teacher"))
-    assert stream.smooth(0.1, frame(7.0, "student")).predictions["student"].infer_ms == 7.0
+    stream = Stream(Clock())
+    stream.smooth(frame(1.0, "teacher"))
+    assert stream.smooth(frame(7.0, "student")).predictions["student"].infer_ms == 7.0
 
 
 def test_times_before_a_pause_are_forgotten() -> None:
-    stream = Stream(0.0)
-    stream.smooth(0.0, frame(1.0))
-    assert stream.smooth(0.1 + WINDOW_S, frame(9.0)).predictions["student"].infer_ms == 9.0
+    clock = Clock()
+    stream = Stream(clock)
+    stream.smooth(frame(1.0))
+    clock.now_s = 0.1 + WINDOW_S
+    assert stream.smooth(frame(9.0)).predictions["student"].infer_ms == 9.0
 
 
 def test_places_are_few_and_come_back() -> None:
     clock = Clock()
-    streams = Streams(Settings(viewers=2), clock=clock)
-    first, second = streams.take(), streams.take()
+    places = Streams(Settings(viewers=2), clock=clock)
+    first, second = places.take(), places.take()
     with pytest.raises(RequestError, match="All places for webcams are taken"):
-        streams.take()
-    streams.give_back(first)
-    streams.give_back(first)  # as a page does that was closed twice
-    third = streams.take()
+        places.take()
+    places.give_back(first)
+    places.give_back(first)  # as a page does that was closed twice
+    third = places.take()
     assert len({first, second, third}) == 3
-    assert streams.find(first) is None
+    assert places.find(first) is None
     clock.now_s = SILENT_S
-    assert streams.find(second) is not None
-    clock.now_s += 1
-    streams.take()  # the third was silent
-    assert streams.find(third) is None
-    assert streams.find(second) is not None
+    stream = places.find(second)
+    assert stream is not None
+    with places.working(second, stream):
+        clock.now_s += 1
+        places.take()  # the third was silent
+        with pytest.raises(RequestError):
+            places.take()  # the second is at work
+    assert places.find(third) is None
+    assert places.find(second) is not None
+
+
+def test_a_place_given_back_amid_work_stays_taken_until_that_is_done() -> None:
+    places = Streams(Settings(viewers=1))
+    place = places.take()
+    stream = places.find(place)
+    assert stream is not None
+    with places.working(place, stream):
+        places.give_back(place)
+        assert places.find(place) is None
+        with pytest.raises(RequestError):
+            places.take()
+    places.take()
 
 
 def test_a_stream_ends_when_its_time_is_over() -> None:
     clock = Clock()
-    streams = Streams(Settings(viewers=1, stream_s=300), clock=clock)
-    place = streams.take()
+    places = Streams(Settings(viewers=1, stream_s=300), clock=clock)
+    place = places.take()
     for clock.now_s in range(0, 301, 5):
-        assert streams.find(place) is not None
+        assert places.find(place) is not None
     clock.now_s = 301
     with pytest.raises(RequestError, match=r"The webcam stopped after 5 minutes, .* Start it again\."):
-        streams.find(place)
-    assert streams.find(place) is None
-    streams.take()
+        places.find(place)
+    assert places.find(place) is None
+    places.take()
+    clock.now_s += 301
+    places.take()  # the other need not notice that its time is over
 
 
 def visit(
@@ -178,3 +200,42 @@ def test_one_frame_of_a_viewer_is_at_work_at_a_time(
         assert codes == [429, 200]
 
     visit(toy_models, visitor)
+
+
+def test_a_frame_costs_no_more_than_one_may(toy_models: Path) -> None:
+    async def visitor(client: httpx.AsyncClient) -> None:
+        address = f"/webcam/{(await client.post('/webcam')).json()['place']}"
+        answer = await client.post(address, content=huge_png(3000, 1000))
+        assert answer.status_code == 422
+        assert "3 megapixels; the limit is 2" in answer.text
+
+    visit(toy_models, visitor)
+
+
+def test_a_body_that_does_not_come_holds_nothing(
+    toy_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SILENT_S", 0.2)
+
+    async def trickle() -> AsyncIterator[bytes]:
+        yield b"\xff\xd8"
+        await anyio.sleep(5)
+        yield b"never read"
+
+    async def visitor(client: httpx.AsyncClient) -> None:
+        address = f"/webcam/{(await client.post('/webcam')).json()['place']}"
+        assert (await client.post(address, content=trickle())).status_code == 408
+        assert (await client.post("/webcam")).status_code == 201
+
+    visit(toy_models, visitor, viewers=1)
+
+
+def test_other_sites_pages_take_no_place(toy_models: Path) -> None:
+    async def visitor(client: httpx.AsyncClient) -> None:
+        foreign = await client.post("/webcam", headers={"Sec-Fetch-Site": "cross-site"})
+        assert foreign.status_code == 403
+        assert (
+            await client.post("/webcam", headers={"Sec-Fetch-Site": "same-origin"})
+        ).status_code == 201
+
+    visit(toy_models, visitor, viewers=1)

@@ -8,6 +8,7 @@ import anyio.to_thread
 
 from trashlens.classifier import Comparison, compare
 from trashlens.errors import RequestError, TrashlensError
+from trashlens.image import ImageLimits
 from trashlens.lineup import Lineup, available
 from trashlens.server.journal import Journal, Way
 from trashlens.server.settings import Settings
@@ -25,16 +26,23 @@ class Desk:
         self.journal = Journal(settings)
 
     async def answer(
-        self, source: str | bytes, *, way: Way, roles: Collection[str] | None = None
+        self,
+        source: str | bytes,
+        *,
+        way: Way,
+        roles: Collection[str] | None = None,
+        limits: ImageLimits | None = None,
     ) -> Comparison:
         """Return what the networks, or those of `roles`, say about an uploaded file or the bytes of a photo.
+
+        It may cost what `limits` say, by default what the settings do.
 
         Raises:
             ImageError: the source is not a photo that can be read.
             RequestError: it took longer than a request may; what was begun ends on its own.
         """
         chosen = {role: c for role, c in self.classifiers.items() if roles is None or role in roles}
-        work = partial(compare, chosen, source, limits=self.settings.photo)
+        work = partial(compare, chosen, source, limits=limits or self.settings.photo)
         size_bytes = _measure(source)
         try:
             with anyio.fail_after(self.settings.request_s):

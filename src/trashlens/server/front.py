@@ -14,7 +14,7 @@ from starlette.routing import Route
 from trashlens.classifier import Classifier
 from trashlens.machine import return_memory
 from trashlens.server.desk import Desk
-from trashlens.server.gate import Gate, busy
+from trashlens.server.gate import Gate, refuse_busy
 from trashlens.server.uploads import Room
 
 __all__ = ["front_options"]
@@ -45,7 +45,7 @@ def front_options(
         )
 
     async def refuse(_: Request, __: Exception) -> Response:
-        return busy()
+        return refuse_busy()
 
     @asynccontextmanager
     async def clean(_: object) -> AsyncIterator[None]:

@@ -15,13 +15,13 @@ from trashlens.image import too_many_bytes
 from trashlens.server.settings import Settings
 from trashlens.server.uploads import Room
 
-__all__ = ["BUSY", "Gate", "busy"]
+__all__ = ["BUSY", "Gate", "refuse_busy"]
 
 BUSY = "The server is busy. Try again in a moment."
 UPLOAD = "/gradio_api/upload"
 
-MESSAGE_BYTES = 4 * 2**20
-"""Largest request that is no upload: a frame of a webcam has a tenth of it."""
+MESSAGE_BYTES = 2**20
+"""Largest request that is no upload; a frame of a webcam has a tenth of it."""
 FORM_BYTES = 2**16
 """What a form adds to the file in it."""
 DISCARD_BYTES, DISCARD_S = 64 * 2**20, 5.0
@@ -102,7 +102,7 @@ class Gate:
             return self._refuse_size(scope)
         full = self._room.taken_bytes + self._coming_bytes > self._settings.uploads_mb * 2**20
         if self._open >= self._settings.connections or (full and _is_upload(scope)):
-            return busy()
+            return refuse_busy()
         return None
 
     def _may_read(self, file: str | None) -> bool:
@@ -129,7 +129,7 @@ class Gate:
         return JSONResponse({"detail": sentence}, 413)
 
 
-def busy() -> JSONResponse:
+def refuse_busy() -> JSONResponse:
     """Return the answer to who comes while there is no room."""
     return JSONResponse({"detail": BUSY}, 503, {"retry-after": "5"})
 

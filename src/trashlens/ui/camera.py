@@ -1,7 +1,5 @@
 """The image input of the Photo tab and of the API: takes files and snapshots, and hands them over untouched."""
 
-import base64
-import binascii
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ CAMERA: dict[str, Any] = {
 
 
 def build_photo_input(**options: Any) -> gr.Image:
-    """Return an image input that hands over what was sent, untouched: a file's path, or a frame's bytes.
+    """Return an image input that hands over the path of what was sent, untouched.
 
     Gradio's own preprocessing opens the file to look at its mode; a file that is no image would end there
     as a bare "Error", before any of our code runs. It is replaced on the instance, because Gradio writes
@@ -35,25 +33,17 @@ def build_photo_input(**options: Any) -> gr.Image:
         buttons=[],
         **options,
     )
-    image.preprocess = _hand_over  # type: ignore[assignment, method-assign]
+    image.preprocess = _hand_over  # type: ignore[method-assign]
     return image
 
 
-def _hand_over(payload: ImageData | None) -> str | bytes | None:
-    """Return the path of an upload, the bytes of a data URL, or None when there is no picture.
+def _hand_over(payload: ImageData | None) -> str | None:
+    """Return the path of an upload, or None when there is no picture.
 
     Raises:
         gr.Error: the path leads to a file that was not uploaded, or is deleted already.
     """
-    if payload is None:
-        return None
-    if payload.url and payload.url.startswith("data:"):
-        try:
-            return base64.b64decode(payload.url.partition(",")[2], validate=True)
-        except binascii.Error:
-            # Not base64, as with an SVG: the bytes as they are will be refused as not a photo.
-            return payload.url.encode()
-    if payload.path is None:
+    if payload is None or payload.path is None:
         return None
     # Gradio checks where a path leads only when the request describes it as a file of its own, and a
     # request may say anything.

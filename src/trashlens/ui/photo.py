@@ -41,7 +41,7 @@ def build_photo_tab(desk: Desk) -> gr.Image:
             )
     details = gr.HTML("", elem_id="photo-details", apply_default_css=False)
 
-    async def show(source: str | bytes | None) -> AsyncIterator[tuple[str, str]]:
+    async def show(source: str | None) -> AsyncIterator[tuple[str, str]]:
         async for results_and_details in _answer(desk, source):
             yield results_and_details
 
@@ -66,7 +66,7 @@ def _share_line(desk: Desk) -> dict[str, Any]:
     return {"concurrency_limit": desk.settings.at_once, "concurrency_id": "photo"}
 
 
-async def _answer(desk: Desk, source: str | bytes | None) -> AsyncIterator[tuple[str, str]]:
+async def _answer(desk: Desk, source: str | None) -> AsyncIterator[tuple[str, str]]:
     """Yield the results and the details below them, as HTML.
 
     Raises:
@@ -89,7 +89,7 @@ async def _answer(desk: Desk, source: str | bytes | None) -> AsyncIterator[tuple
 def _add_endpoint(desk: Desk) -> None:
     """Publish `/classify`: one image in, `Comparison.to_json()` out."""
 
-    async def classify(image: str | bytes | None) -> dict[str, Any]:
+    async def classify(image: str | None) -> dict[str, Any]:
         if image is None:
             raise gr.Error(NOT_UPLOADED, print_exception=False)
         try:

@@ -4,6 +4,7 @@
 const WINDOW_MS = 1500; // how far back the two numbers reach
 const SEND_PX = 360; // shorter side of what is sent; the networks see less
 const RETRY_MS = 2000;
+const BREATH_MS = 300;
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 } };
 const CHOOSE = "Choose at least one network, and its results appear here.";
 const REFUSALS = {
@@ -25,7 +26,7 @@ const canvas = document.createElement("canvas");
 let on = false;
 let run = 0; // counts starts and stops: who waited looks whether the run is still its own
 let place = null; // on the server
-let takenAt = -1; // the video's time of the frame that was sent last
+let taken = 0; // number of the camera's frame that was sent last
 let recent = []; // [when a result was there, how long ago its frame left], ms
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -59,7 +60,7 @@ function show(html, sent) {
 
 async function openCamera() {
     if (!navigator.mediaDevices) throw new Error("Browsers give a camera only to pages whose address begins with https.");
-    const which = menu.value ? { deviceId: { exact: menu.value } } : { facingMode: { ideal: "environment" } };
+    const which = menu.value ? { deviceId: { ideal: menu.value } } : { facingMode: { ideal: "environment" } };
     try {
         return await navigator.mediaDevices.getUserMedia({ video: { ...CAMERA, ...which } });
     } catch (error) {
@@ -77,18 +78,16 @@ async function listCameras(track) {
     menu.hidden = cameras.length < 2;
 }
 
-// Resolves at once when the camera has shown something new since the last frame that was taken.
-function waitForFrame() {
-    if (video.currentTime !== takenAt) return undefined;
-    return new Promise((resolve) => {
-        if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(resolve);
-        else requestAnimationFrame(resolve);
-    });
+const countFrames = () => video.getVideoPlaybackQuality().totalVideoFrames;
+
+// Waits until the camera has a frame that was not sent; a page that nobody sees has no animation frames, and waits.
+async function waitForFrame() {
+    while (document.hidden || countFrames() === taken) await new Promise(requestAnimationFrame);
 }
 
 // `toBlob` waits until the page has nothing else to do, which takes several times as long.
 function takeFrame() {
-    takenAt = video.currentTime;
+    taken = countFrames();
     const scale = Math.min(1, SEND_PX / Math.min(video.videoWidth, video.videoHeight));
     canvas.width = Math.round(scale * video.videoWidth);
     canvas.height = Math.round(scale * video.videoHeight);
@@ -98,23 +97,24 @@ function takeFrame() {
     return Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
 }
 
-async function takePlace() {
+const giveBack = (name) => navigator.sendBeacon(`${address}/${name}/close`);
+
+async function takePlace(mine) {
     const answer = await fetch(address, { method: "POST" });
     const { place: name, detail } = await answer.json();
-    if (name) return name;
+    if (run !== mine && name) giveBack(name);
+    if (run !== mine || name) return name;
     say(detail, "tl-quiet");
     await pause(RETRY_MS);
     return null;
 }
 
 async function sendFrame(roles) {
-    await waitForFrame();
     const sent = performance.now();
     const query = new URLSearchParams(roles.map((role) => ["role", role]));
     const headers = { "Content-Type": "image/jpeg" };
     const answer = await fetch(`${address}/${place}?${query}`, { method: "POST", body: takeFrame(), headers });
-    const isPage = answer.headers.get("content-type")?.startsWith("text/html");
-    return { status: answer.status, sent, [isPage ? "html" : "reason"]: await answer.text() };
+    return { status: answer.status, content: await answer.text(), sent };
 }
 
 // One frame from the camera to its result; returns at once after a stop.
@@ -125,15 +125,33 @@ async function step(mine) {
         await new Promise((resolve) => element.addEventListener("change", resolve, { once: true }));
         return;
     }
-    place ??= await takePlace();
-    if (run !== mine || !place) return;
-    const { status, sent, html, reason } = await sendFrame(roles);
+    if (!place) {
+        const name = await takePlace(mine);
+        if (run !== mine || !name) return;
+        place = name;
+    }
+    await waitForFrame();
     if (run !== mine) return;
-    if (html && status === 200) show(html, sent);
-    else if (html && status === 422) results.innerHTML = html;
-    else if (status === 404) place = null;
-    else if (status === 410) stop(JSON.parse(reason).detail);
-    else await pause(RETRY_MS);
+    const { status, content, sent } = await sendFrame(roles);
+    if (run !== mine) return;
+    if (status === 200) show(content, sent);
+    else if (status === 410) stop(JSON.parse(content).detail);
+    else if (status === 404 || status === 429) await lose(status);
+    else if (status === 422) await showProblem(content);
+    else throw new Error(`status ${status}`);
+}
+
+// The place went to somebody else while the page slept, or the frame before is still at work.
+async function lose(status) {
+    if (status === 404) place = null;
+    await pause(BREATH_MS);
+}
+
+async function showProblem(html) {
+    recent = [];
+    showNumbers();
+    results.innerHTML = html;
+    await pause(BREATH_MS);
 }
 
 async function start() {
@@ -142,8 +160,8 @@ async function start() {
     say("Starting the camera.", "tl-quiet");
     try {
         const media = await openCamera();
-        video.srcObject = media;
         if (run !== mine) return release(media);
+        video.srcObject = media;
         const [track] = media.getVideoTracks();
         track.addEventListener("ended", () => run === mine && stop("The camera was disconnected."));
         await video.play();
@@ -170,7 +188,7 @@ function stop(reason) {
     turn(false);
     release(video.srcObject);
     video.srcObject = null;
-    if (place) navigator.sendBeacon(`${address}/${place}/close`);
+    if (place) giveBack(place);
     place = null;
     say(reason ?? INVITATION, reason ? "tl-problem" : "tl-quiet");
 }
@@ -187,6 +205,6 @@ menu.addEventListener("change", () => {
     stop();
     start();
 });
-// Another tab was opened: what is not seen does not film.
+// Another tab of the page was opened: what is not seen does not film.
 new ResizeObserver(() => on && !element.offsetWidth && stop()).observe(element);
 addEventListener("pagehide", () => on && stop());
