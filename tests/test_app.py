@@ -98,7 +98,8 @@ def send(page: Page, name: str, content: bytes) -> None:
 
 
 def winner(page: Page, role: str, tab: str = "photo") -> Locator:
-    return page.locator(f"#{tab}-results [data-role={role}] .tl-winner strong")
+    results = "#photo-results" if tab == "photo" else f"#{tab} .tl-results"
+    return page.locator(f"{results} [data-role={role}] .tl-winner strong")
 
 
 def start_webcam(page: Page) -> None:
@@ -276,8 +277,8 @@ def test_the_webcam_labels_follow_what_the_camera_sees(page: Page) -> None:
     start_webcam(page)
     for label in ("cardboard", "plastic", "cardboard"):
         expect(winner(page, "teacher", "webcam")).to_have_text(label)
-    expect(page.locator("#rate")).to_have_text(re.compile(r"^\d+$"))
-    expect(page.locator("#latency")).to_have_text(re.compile(r"^\d+ ms$"))
+    expect(page.locator(".tl-rate")).to_have_text(re.compile(r"^\d+$"))
+    expect(page.locator(".tl-latency")).to_have_text(re.compile(r"^\d+ ms$"))
 
 
 def test_leaving_the_webcam_tab_releases_the_camera(page: Page) -> None:
@@ -305,7 +306,7 @@ def test_a_stop_releases_the_camera_even_before_it_has_started(page: Page) -> No
     start_webcam(page)
     button = page.locator("#webcam .tl-controls button")
     button.click()
-    expect(page.locator("#webcam-results")).to_contain_text("Start the camera")
+    expect(page.locator("#webcam .tl-results")).to_contain_text("Start the camera")
     button.click()
     expect(winner(page, "teacher", "webcam")).to_have_text(re.compile("cardboard|plastic"))
     page.evaluate("window.goOn()")
@@ -325,7 +326,7 @@ def test_a_camera_that_is_refused_is_explained(chromium: Browser, url: str) -> N
             "() => Promise.reject(new DOMException('', 'NotAllowedError')); }"
         )
         start_webcam(page)
-        expect(page.locator("#webcam-results [role=alert]")).to_contain_text(
+        expect(page.locator("#webcam .tl-results [role=alert]")).to_contain_text(
             "Allow it beside the address"
         )
         expect(page.locator("#webcam").get_by_role("button", name="Start")).to_be_visible()
@@ -345,13 +346,17 @@ def test_viewers_take_turns_and_an_absent_server_is_waited_for(
         expect(winner(first, "teacher", "webcam")).to_have_text(seen)
         stop = first.locator("#webcam").get_by_role("button", name="Stop")
         start_webcam(second)
-        expect(second.locator("#webcam-results")).to_contain_text("Yours starts as soon as one is free")
+        expect(second.locator("#webcam .tl-results")).to_contain_text(
+            "Yours starts as soon as one is free"
+        )
         stop.click()
         expect(winner(second, "teacher", "webcam")).to_have_text(
             seen, timeout=5_000
         )  # a silent place waits longer
         start_webcam(first)
-        expect(second.locator("#webcam-results")).to_contain_text("The webcam stopped after 6 seconds")
+        expect(second.locator("#webcam .tl-results")).to_contain_text(
+            "The webcam stopped after 6 seconds"
+        )
         assert track_states(second) == ["ended"]
         expect(winner(first, "teacher", "webcam")).to_have_text(seen)
         for disturb in (
@@ -359,8 +364,8 @@ def test_viewers_take_turns_and_an_absent_server_is_waited_for(
             lambda route: route.fulfill(status=502, body="<html>", content_type="text/html"),
         ):
             first.route("**/webcam/*", disturb)
-            expect(first.locator("#webcam-results")).to_contain_text("The server does not answer")
-            expect(first.locator("#rate")).to_have_text("–")
+            expect(first.locator("#webcam .tl-results")).to_contain_text("The server does not answer")
+            expect(first.locator(".tl-rate")).to_have_text("–")
             first.unroute("**/webcam/*")
             expect(winner(first, "teacher", "webcam")).to_have_text(seen)
 
@@ -369,14 +374,14 @@ def test_only_the_chosen_networks_run(page: Page) -> None:
     page.get_by_role("tab", name="Webcam").click()
     page.get_by_label("baseline").uncheck()
     start_webcam(page)
-    expect(page.locator("#webcam-results .tl-verdict")).to_contain_text("Both networks say")
+    expect(page.locator("#webcam .tl-results .tl-verdict")).to_contain_text("Both networks say")
     expect(winner(page, "baseline", "webcam")).to_have_text("not running")
     page.get_by_label("teacher").uncheck()
     page.get_by_label("student").uncheck()
-    expect(page.locator("#webcam-results")).to_contain_text("Choose at least one network")
+    expect(page.locator("#webcam .tl-results")).to_contain_text("Choose at least one network")
     expect(page.locator("[data-testid=toast-body]")).to_have_count(0)
     page.get_by_label("student").check()
-    expect(page.locator("#webcam-results .tl-verdict")).to_contain_text("The student says")
+    expect(page.locator("#webcam .tl-results .tl-verdict")).to_contain_text("The student says")
 
 
 # The page as a whole
@@ -404,7 +409,7 @@ def test_a_phone_needs_no_sideways_scrolling(chromium: Browser, url: str, scheme
         boxes = [page.locator(f"#photo-results [data-role={role}]").bounding_box() for role in ROLES]
         assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
         page.get_by_role("tab", name="Webcam").click()
-        expect(page.locator("#webcam-results .tl-card")).to_have_count(3)
+        expect(page.locator("#webcam .tl-results .tl-card")).to_have_count(3)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -551,7 +556,7 @@ def test_with_a_damaged_bundle_the_other_two_serve(
             expect(card).to_contain_text("The SHA-256 of teacher/model.onnx differs")
             expect(card).not_to_contain_text(str(tmp_path))
             page.get_by_role("tab", name="Webcam").click()
-            expect(page.locator("#networks label")).to_have_text(["baseline", "student"])
+            expect(page.locator("#webcam .tl-networks label")).to_have_text(["baseline", "student"])
         _, (answer,) = call_classify(url, "box.jpg", encode(coloured_photo("cardboard")))
         assert list(answer["results"]) == ["baseline", "student"]
         with urllib.request.urlopen(f"{url}health") as health:

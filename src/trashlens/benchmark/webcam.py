@@ -42,18 +42,18 @@ WARM_UP_S = 3.0
 WATCH = """
 () => {
     const seen = (window.trashlensResults = []);
-    const latency = document.querySelector("#latency");
+    const latency = document.querySelector("#webcam .tl-latency");
     let last = 0;
     new MutationObserver(() => {
-        const sent = Number(latency.dataset.sent);
-        if (!sent || sent === last) return;
-        last = sent;
+        const taken = Number(latency.dataset.taken);
+        if (!taken || taken === last) return;
+        last = taken;
         const now = performance.now();
-        seen.push([now, now - sent]);
+        seen.push([now, now - taken]);
     }).observe(latency, {attributes: true});
 }
 """
-"""Notes when each result is in the page, and how long ago its frame left; both by the page's own clock."""
+"""Notes when each result is in the page, and how long ago its frame was taken; both by the page's own clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,9 @@ def _start_camera(page: "Page") -> None:
     """Open the Webcam tab, start the stream and let it settle."""
     page.get_by_role("tab", name="Webcam").click()
     page.locator("#webcam").get_by_role("button", name="Start").click()
-    page.wait_for_function("() => Number(document.querySelector('#latency').dataset.sent) > 0")
+    page.wait_for_function(
+        "() => Number(document.querySelector('#webcam .tl-latency').dataset.taken) > 0"
+    )
     page.wait_for_timeout(1e3 * WARM_UP_S)
 
 

@@ -1,53 +1,33 @@
-"""The image input of the Photo tab and of the API: takes files and snapshots, and hands them over untouched."""
+"""What the tabs that film look like, and the script that runs each of them behind `camera.js`."""
 
+from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-from gradio.data_classes import ImageData
-from gradio.utils import get_upload_folder
 
-__all__ = ["NOT_UPLOADED", "build_photo_input"]
+__all__ = ["build_camera_tab"]
 
-NOT_UPLOADED = "No photo arrived. Upload it first and send the path that the upload answers with."
-
-CAMERA: dict[str, Any] = {
-    "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "facingMode": {"ideal": "environment"}}
-}
-"""The camera's picture, pixels: small, since the networks see less; on a phone, what lies before it."""
+FOLDER = Path(__file__).parent
 
 
-def build_photo_input(**options: Any) -> gr.Image:
-    """Return an image input that hands over the path of what was sent, untouched.
+def build_camera_tab(name: str, *, controls: str, note: str, results: str) -> None:
+    """Lay out a tab inside the current Blocks: camera, `controls`, two numbers and `note`; beside them `results`.
 
-    Gradio's own preprocessing opens the file to look at its mode; a file that is no image would end there
-    as a bare "Error", before any of our code runs. It is replaced on the instance, because Gradio writes
-    a stub file beside the source of every subclass, which the type checker would then read instead.
+    `NAME.js` in this folder runs it: a function's body, in which `element` is what is laid out here.
     """
-    image = gr.Image(
-        type="filepath",
-        image_mode=None,
-        # Not mirrored, so that print stays readable.
-        webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
-        show_label=False,
-        buttons=[],
-        **options,
+    scripts = [FOLDER / "camera.js", FOLDER / f"{name}.js"]
+    gr.HTML(
+        '<div class="tl-camera"><div>'
+        '<video playsinline muted aria-label="What the camera shows"></video>'
+        '<div class="tl-controls"><button type="button" class="tl-start">Start</button>'
+        '<select class="tl-menu" aria-label="Camera" hidden></select></div>'
+        f"{controls}"
+        '<dl class="tl-readout">'
+        '<div><dt>Frames per second</dt><dd class="tl-rate">&ndash;</dd></div>'
+        '<div><dt>Latency</dt><dd class="tl-latency">&ndash;</dd></div></dl>'
+        f'<p class="tl-note">{escape(note)}</p></div>'
+        f'<div class="tl-results">{results}</div></div>',
+        js_on_load="\n".join(path.read_text(encoding="utf-8") for path in scripts),
+        elem_id=name,
+        apply_default_css=False,
     )
-    image.preprocess = _hand_over  # type: ignore[method-assign]
-    return image
-
-
-def _hand_over(payload: ImageData | None) -> str | None:
-    """Return the path of an upload, or None when there is no picture.
-
-    Raises:
-        gr.Error: the path leads to a file that was not uploaded, or is deleted already.
-    """
-    if payload is None or payload.path is None:
-        return None
-    # Gradio checks where a path leads only when the request describes it as a file of its own, and a
-    # request may say anything.
-    path = Path(payload.path).resolve()
-    if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.exists():
-        raise gr.Error(NOT_UPLOADED, print_exception=False)
-    return str(path)

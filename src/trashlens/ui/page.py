@@ -16,10 +16,10 @@ from trashlens.server.desk import Desk
 from trashlens.server.front import front_options
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
-from trashlens.ui.camera import NOT_UPLOADED
 from trashlens.ui.cards import render_cards, render_problem, render_verdict
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
+from trashlens.ui.photo_input import NOT_UPLOADED
 from trashlens.ui.webcam import build_webcam_tab
 
 __all__ = ["build_page", "launch_options"]

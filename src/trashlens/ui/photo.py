@@ -8,7 +8,6 @@ import gradio as gr
 from trashlens.errors import TrashlensError
 from trashlens.server.desk import Desk
 from trashlens.ui.advice import render_advice
-from trashlens.ui.camera import NOT_UPLOADED, build_photo_input
 from trashlens.ui.cards import (
     render_cards,
     render_empty,
@@ -16,6 +15,7 @@ from trashlens.ui.cards import (
     render_timing,
     render_verdict,
 )
+from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
 
 __all__ = ["build_photo_tab"]
 

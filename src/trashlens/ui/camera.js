@@ -1,0 +1,129 @@
+// A camera in the page, with its button and its menu, and the two numbers below it: what every tab that films shares.
+
+const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 } };
+const WINDOW_MS = 1500; // how far back the two numbers reach
+const REFUSALS = {
+    NotAllowedError: "The browser does not let this page use the camera. Allow it beside the address, and start again.",
+    NotFoundError: "No camera was found. Connect one, and start again.",
+    NotReadableError: "The camera does not start; another program may be using it.",
+};
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Results a second, and how long they took from their frame.
+class Readout {
+    constructor(element) {
+        this.rate = element.querySelector(".tl-rate");
+        this.latency = element.querySelector(".tl-latency");
+        this.recent = []; // [when a result was there, how long ago its frame was taken], ms
+    }
+
+    add(taken) {
+        const now = performance.now();
+        this.recent.push([now, now - taken]);
+        while (now - this.recent[0][0] > WINDOW_MS) this.recent.shift();
+        this.latency.dataset.taken = taken;
+        this.show();
+    }
+
+    clear() {
+        this.recent = [];
+        this.show();
+    }
+
+    show() {
+        const latencies = this.recent.map(([, latency]) => latency).sort((a, b) => a - b);
+        const rate = ((latencies.length - 1) / (this.recent.at(-1)?.[0] - this.recent[0]?.[0])) * 1000;
+        this.rate.textContent = Number.isFinite(rate) ? rate.toFixed(0) : "–";
+        this.latency.textContent = latencies.length ? `${latencies[latencies.length >> 1].toFixed(0)} ms` : "–";
+    }
+}
+
+class Camera {
+    // While the camera runs, `step` is called again and again with a function that tells whether it still does, for
+    // one frame each time; `stopped` is called after each stop, with the reason where it was not the visitor's wish.
+    constructor(element, { started, step, stopped }) {
+        this.video = element.querySelector("video");
+        this.button = element.querySelector(".tl-start");
+        this.menu = element.querySelector(".tl-menu");
+        Object.assign(this, { started, step, stopped, on: false, run: 0, taken: 0 });
+        this.button.addEventListener("click", () => (this.on ? this.stop() : this.start()));
+        this.menu.addEventListener("change", () => {
+            if (!this.on) return;
+            this.stop();
+            this.start();
+        });
+        // Another tab of the page was opened: what is not seen does not film.
+        new ResizeObserver(() => this.on && !element.offsetWidth && this.stop()).observe(element);
+        addEventListener("pagehide", () => this.on && this.stop());
+    }
+
+    async start() {
+        const mine = ++this.run; // counts starts and stops: who waited looks whether the run is still its own
+        const alive = () => this.run === mine;
+        this.turn(true);
+        this.started();
+        try {
+            const media = await this.open();
+            if (!alive()) return release(media);
+            this.video.srcObject = media;
+            const [track] = media.getVideoTracks();
+            track.addEventListener("ended", () => alive() && this.stop("The camera was disconnected."));
+            await this.video.play();
+            await this.listCameras(track);
+        } catch (error) {
+            if (alive()) this.stop(error.message);
+            return;
+        }
+        while (alive()) await this.step(alive);
+    }
+
+    stop(reason) {
+        this.run += 1;
+        this.turn(false);
+        release(this.video.srcObject);
+        this.video.srcObject = null;
+        this.stopped(reason);
+    }
+
+    turn(on) {
+        this.on = on;
+        this.button.textContent = on ? "Stop" : "Start";
+        this.button.classList.toggle("tl-on", on);
+    }
+
+    async open() {
+        if (!navigator.mediaDevices) throw new Error("Browsers give a camera only to pages whose address begins with https.");
+        const which = this.menu.value ? { deviceId: { ideal: this.menu.value } } : { facingMode: { ideal: "environment" } };
+        try {
+            return await navigator.mediaDevices.getUserMedia({ video: { ...CAMERA, ...which } });
+        } catch (error) {
+            throw new Error(REFUSALS[error.name] ?? `The camera does not start: ${error.message || error.name}.`);
+        }
+    }
+
+    // Known by name only once one of them is allowed.
+    async listCameras(track) {
+        const devices = await navigator.mediaDevices.enumerateDevices();
+        const cameras = devices.filter(({ kind }) => kind === "videoinput");
+        const { deviceId } = track.getSettings();
+        this.menu.replaceChildren(
+            ...cameras.map((camera) => new Option(camera.label, camera.deviceId, false, camera.deviceId === deviceId)),
+        );
+        this.menu.hidden = cameras.length < 2;
+    }
+
+    countFrames() {
+        return this.video.getVideoPlaybackQuality().totalVideoFrames;
+    }
+
+    // Waits until there is a frame that was not taken; a page that nobody sees has no animation frames, and waits.
+    async waitForFrame() {
+        while (document.hidden || this.countFrames() === this.taken) await new Promise(requestAnimationFrame);
+        this.taken = this.countFrames();
+    }
+}
+
+function release(media) {
+    media?.getTracks().forEach((track) => track.stop());
+}
