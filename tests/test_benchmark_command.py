@@ -16,8 +16,8 @@ import pytest
 from conftest import coloured_photo
 
 from trashlens.__main__ import main
+from trashlens.benchmark.camera import find_browser
 from trashlens.benchmark.config import PARTS
-from trashlens.benchmark.webcam import find_browser
 from trashlens.bundle import ROLES, Bundle
 from trashlens.machine import count_cores, processor_name
 
@@ -158,19 +158,23 @@ def test_page_tables_and_json_agree(output: list[str], report: dict[str, Any]) -
         assert one["clients_cores"] > 0
 
 
-def test_webcam_table_and_json_agree(output: list[str], report: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("tab", "title"), [("webcam", "Webcam"), ("device", "On device")])
+def test_camera_tables_and_json_agree(
+    output: list[str], report: dict[str, Any], tab: str, title: str
+) -> None:
     if find_browser() is None:
-        assert "Chromium" in report["left_out"]["webcam"]
-        assert any(line.startswith("Left out, webcam") for line in output)
+        assert "Chromium" in report["left_out"][tab]
+        assert any(line.startswith(f"Left out, {tab}") for line in output)
         return
-    (row,) = section(output, "Webcam")
-    webcam = report["webcam"]
-    keys = ("results_per_s", "latency_p50_ms", "latency_p90_ms", "longest_gap_ms", "results")
+    (row,) = section(output, title)
+    result = report[tab]
+    keys = ("first_ms", "results_per_s", "latency_p50_ms", "latency_p90_ms", "longest_gap_ms", "results")
     assert [shown(cell) for cell in row[1:]] == pytest.approx(
-        [webcam[key] for key in keys], rel=0.01, abs=0.06
+        [result[key] for key in keys], rel=0.01, abs=0.06
     )
-    assert webcam["results"] >= 5
-    assert 0 < webcam["latency_p50_ms"] <= webcam["latency_p90_ms"] < 5000
+    assert result["results"] >= 5
+    assert 0 < result["latency_p50_ms"] <= result["latency_p90_ms"] < 5000
+    assert 0 < result["first_ms"] < 20_000
 
 
 def test_what_is_not_installed_is_a_sentence(toy_models: Path, photo: Path) -> None:
@@ -218,7 +222,7 @@ def test_ctrl_c_leaves_no_server_behind(by: signal.Signals, toy_models: Path, ph
     [
         (
             ["speed"],
-            "There is no part 'speed' to measure; choose from inference, request, page, webcam.",
+            "There is no part 'speed' to measure; choose from inference, request, page, webcam, device.",
         ),
         (["inference", "--photo=none.jpg"], "There is no file none.jpg."),
         (["page", "--app=none.py"], "There is no file none.py that serves the page."),

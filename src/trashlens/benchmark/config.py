@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 __all__ = ["PARTS", "BenchmarkConfig"]
 
-PARTS = ("inference", "request", "page", "webcam")
+PARTS = ("inference", "request", "page", "webcam", "device")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class BenchmarkConfig:
     repeats: int = 6
     """How often a server is started, and how often each number of clients is let loose on it."""
     seconds: float = 3.0
-    """How long clients ask each time, and a third of the time that the webcam is watched, seconds."""
+    """How long clients ask each time, and a third of the time that a camera is watched, seconds."""
     clients: tuple[int, ...] = (1, 8, 32)
     """Numbers of clients that ask at the same time."""
 

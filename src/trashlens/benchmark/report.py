@@ -10,12 +10,12 @@ from typing import Any
 
 import psutil
 
+from trashlens.benchmark.camera import CameraResult
 from trashlens.benchmark.config import BenchmarkConfig
 from trashlens.benchmark.inference import InferenceResult
 from trashlens.benchmark.load import LoadResult
 from trashlens.benchmark.request import RequestResult
 from trashlens.benchmark.start import StartResult
-from trashlens.benchmark.webcam import WebcamResult
 from trashlens.machine import code_commit, count_cores, processor_name
 
 __all__ = ["BUSY", "Machine", "PageResult", "Report", "describe_machine"]
@@ -66,7 +66,8 @@ class Report:
     inference: InferenceResult | None = None
     request: RequestResult | None = None
     page: PageResult | None = None
-    webcam: WebcamResult | None = None
+    webcam: CameraResult | None = None
+    device: CameraResult | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Why, in a sentence, by part or `request.ordinary`."""
 

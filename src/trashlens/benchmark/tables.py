@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
+from trashlens.benchmark.camera import CameraResult, Tab
 from trashlens.benchmark.config import BenchmarkConfig
 from trashlens.benchmark.inference import InferenceResult
 from trashlens.benchmark.load import LoadResult, QueuedResult
@@ -10,15 +11,14 @@ from trashlens.benchmark.report import BUSY, Machine, PageResult
 from trashlens.benchmark.request import PhotoResult, RequestResult
 from trashlens.benchmark.start import StartResult
 from trashlens.benchmark.timing import Ratio
-from trashlens.benchmark.webcam import WebcamResult
 
 __all__ = [
+    "format_camera",
     "format_head",
     "format_inference",
     "format_left_out",
     "format_page",
     "format_request",
-    "format_webcam",
 ]
 
 LIBRARIES = ("onnxruntime", "pillow", "gradio", "torch")
@@ -96,11 +96,21 @@ def format_page(result: PageResult) -> str:
     return f"{_format_start(result.start)}\n\n{_format_load(result.load)}"
 
 
-def format_webcam(result: WebcamResult) -> str:
-    """Return the table of the webcam."""
-    header = ("browser", "results a second", "latency p50", "p90", "longest gap", "results")
+def format_camera(tab: Tab, result: CameraResult) -> str:
+    """Return the table of a tab that films."""
+    title = {"webcam": "Webcam: through the server", "device": "On device: the student in the browser"}
+    header = (
+        "browser",
+        "first result",
+        "results a second",
+        "latency p50",
+        "p90",
+        "longest gap",
+        "results",
+    )
     row = (
         result.browser,
+        _ms(result.first_ms),
         f"{result.results_per_s:.1f}",
         _ms(result.latency_p50_ms),
         _ms(result.latency_p90_ms),
@@ -108,9 +118,10 @@ def format_webcam(result: WebcamResult) -> str:
         str(result.results),
     )
     notes = [
-        "One viewer, all networks, a camera of 30 frames a second; latency is from frame to result."
+        "One viewer, all the tab's networks, a camera of 30 frames a second. Latency is from frame to result, the "
+        "first result's time from the press on Start."
     ]
-    return _section("Webcam: in a real browser (times in ms)", header, [row], notes)
+    return _section(f"{title[tab]} (times in ms)", header, [row], notes)
 
 
 def format_left_out(reasons: Mapping[str, str]) -> str:

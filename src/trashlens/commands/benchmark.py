@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,12 +17,12 @@ from trashlens.commands.options import add_models, construct
 from trashlens.errors import BenchmarkError, RecipeError
 
 if TYPE_CHECKING:  # the command loads what it runs only when it runs
+    from trashlens.benchmark.camera import CameraResult, Tab
     from trashlens.benchmark.config import BenchmarkConfig
     from trashlens.benchmark.inference import InferenceResult
     from trashlens.benchmark.photos import RequestPhoto
     from trashlens.benchmark.report import PageResult
     from trashlens.benchmark.request import RequestResult
-    from trashlens.benchmark.webcam import WebcamResult
 
 __all__ = ["benchmark_command"]
 
@@ -35,7 +36,7 @@ say = logging.getLogger(__name__).info
 
 
 def benchmark_command(argv: Sequence[str]) -> int:
-    """Measure networks, requests, page and webcam on this machine; the last line printed is all of it as JSON."""
+    """Measure networks, requests, page and cameras on this machine; the last line printed is all of it as JSON."""
     from trashlens.benchmark.config import PARTS, BenchmarkConfig
     from trashlens.benchmark.photos import make_photos, read_photo
     from trashlens.benchmark.report import Report, describe_machine
@@ -108,17 +109,24 @@ class _Session:
         load = measure_load(self.app, self.models, self.small, self.config, say=say)
         return _show(PageResult(start=start, load=load), format_page)
 
-    def webcam(self) -> "WebcamResult | None":
-        """Measure the webcam in a browser, if there is one."""
-        from trashlens.benchmark.tables import format_webcam
-        from trashlens.benchmark.webcam import NO_BROWSER, find_browser, measure_webcam
+    def webcam(self) -> "CameraResult | None":
+        """Measure the Webcam tab in a browser, if there is one."""
+        return self._film("webcam")
+
+    def device(self) -> "CameraResult | None":
+        """Measure the On-device tab in a browser, if there is one."""
+        return self._film("device")
+
+    def _film(self, tab: "Tab") -> "CameraResult | None":
+        from trashlens.benchmark.camera import NO_BROWSER, find_browser, measure_camera
+        from trashlens.benchmark.tables import format_camera
 
         browser = find_browser()
         if browser is None:
-            self.left_out["webcam"] = NO_BROWSER
+            self.left_out[tab] = NO_BROWSER
             return None
-        result = measure_webcam(self.app, self.models, browser, self.config, say=say)
-        return _show(result, format_webcam)
+        result = measure_camera(tab, self.app, self.models, browser, self.config, say=say)
+        return _show(result, partial(format_camera, tab))
 
     def _load_ordinary(self) -> Callable[[bytes], object] | None:
         """Return the ordinary app, or say why it is left out."""
@@ -183,9 +191,9 @@ def _check(asked: Sequence[str], parts: Sequence[str], app: Path) -> None:
     for part in asked:
         if part not in parts:
             raise RecipeError(f"There is no part {part!r} to measure; choose from {', '.join(parts)}.")
-    if {"page", "webcam"} & set(asked or parts) and not app.is_file():
+    if {"page", "webcam", "device"} & set(asked or parts) and not app.is_file():
         raise RecipeError(
-            f"There is no file {app} that serves the page. Name it with --app, or leave out page and webcam."
+            f"There is no file {app} that serves the page. Name it with --app, or measure inference and request."
         )
 
 

@@ -31,6 +31,7 @@ PUBLIC = re.compile(
     ( (config/? | theme\.css | favicon\.ico | manifest\.json | robots\.txt | health | metrics)?
     | (static | assets)/.+
     | webcam(/\w+(/close)?)?
+    | device/\w+/[\w.-]+
     | gradio_api/
       ( (info | startup-events | theme\.css | upload | upload_progress)/?
       | (queue/(join | data) | cancel | reset)/?

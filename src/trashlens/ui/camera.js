@@ -1,4 +1,5 @@
-// A camera in the page, with its button and its menu, and the two numbers below it: what every tab that films shares.
+// What every tab that films shares: the camera with its button and its menu, the two numbers below it, and what is said
+// beside it. The tab's own script follows in the same function; `element` is the tab's content.
 
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 } };
 const WINDOW_MS = 1500; // how far back the two numbers reach
@@ -8,15 +9,17 @@ const REFUSALS = {
     NotReadableError: "The camera does not start; another program may be using it.",
 };
 
+const results = element.querySelector(".tl-results");
+const blank = results.innerHTML; // cards without results
+const invitation = results.querySelector(".tl-verdict").textContent;
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Results a second, and how long they took from their frame.
 class Readout {
-    constructor(element) {
-        this.rate = element.querySelector(".tl-rate");
-        this.latency = element.querySelector(".tl-latency");
-        this.recent = []; // [when a result was there, how long ago its frame was taken], ms
-    }
+    rate = element.querySelector(".tl-rate");
+    latency = element.querySelector(".tl-latency");
+    recent = []; // [when a result was there, how long ago its frame was taken], ms
 
     add(taken) {
         const now = performance.now();
@@ -39,14 +42,35 @@ class Readout {
     }
 }
 
+const readout = new Readout();
+
+// Shows a sentence in place of the verdict, above cards without results.
+function say(sentence, kind) {
+    results.innerHTML = blank;
+    const verdict = results.querySelector(".tl-verdict");
+    verdict.textContent = sentence;
+    verdict.className = `tl-verdict ${kind}`;
+    if (kind === "tl-problem") verdict.setAttribute("role", "alert");
+    readout.clear();
+}
+
+function sayStopped(reason) {
+    if (reason) say(reason, "tl-problem");
+    else say(invitation, "tl-quiet");
+}
+
 class Camera {
+    video = element.querySelector("video");
+    button = element.querySelector(".tl-start");
+    menu = element.querySelector(".tl-menu");
+    on = false;
+    run = 0; // counts starts and stops: who waited looks whether the run is still its own
+    taken = 0; // number of the frame that was taken last
+
     // While the camera runs, `step` is called again and again with a function that tells whether it still does, for
     // one frame each time; `stopped` is called after each stop, with the reason where it was not the visitor's wish.
-    constructor(element, { started, step, stopped }) {
-        this.video = element.querySelector("video");
-        this.button = element.querySelector(".tl-start");
-        this.menu = element.querySelector(".tl-menu");
-        Object.assign(this, { started, step, stopped, on: false, run: 0, taken: 0 });
+    constructor({ started, step, stopped }) {
+        Object.assign(this, { started, step, stopped });
         this.button.addEventListener("click", () => (this.on ? this.stop() : this.start()));
         this.menu.addEventListener("change", () => {
             if (!this.on) return;
@@ -59,7 +83,7 @@ class Camera {
     }
 
     async start() {
-        const mine = ++this.run; // counts starts and stops: who waited looks whether the run is still its own
+        const mine = ++this.run;
         const alive = () => this.run === mine;
         this.turn(true);
         this.started();

@@ -17,6 +17,7 @@ from trashlens.server.front import front_options
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
 from trashlens.ui.cards import render_cards, render_problem, render_verdict
+from trashlens.ui.device import build_device_tab, device_routes
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
@@ -93,9 +94,11 @@ def build_page(desk: Desk) -> gr.Blocks:
                 photo = build_photo_tab(desk)
             with gr.Tab("Webcam", id="webcam") as webcam_tab:
                 build_webcam_tab(desk)
+            with gr.Tab("On device", id="device") as device_tab:
+                build_device_tab(desk)
         gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
         gr.HTML(FOOTER, apply_default_css=False)
-        for tab in (photo_tab, webcam_tab):
+        for tab in (photo_tab, webcam_tab, device_tab):
             # Removing the component from the page is what makes Gradio end its camera track.
             state = f'{{__type__: "update", visible: {str(tab is photo_tab).lower()}}}'
             tab.select(None, None, photo, js=f"() => ({state})", show_progress="hidden")
@@ -120,7 +123,8 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
     def render(comparison: Comparison) -> str:
         return render_verdict(comparison) + render_cards(desk.lineup, comparison)
 
-    webcam = stream_routes(desk, render=render, render_problem=partial(render_problem, desk.lineup))
+    frames = stream_routes(desk, render=render, render_problem=partial(render_problem, desk.lineup))
+    routes = [*frames, *device_routes(desk)]
     icon = quote(LOGO.format(colour="#2f825f"))
     reword = REWORD.format(refusals=json.dumps(refusals))
     return {
@@ -129,7 +133,7 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
         "css_paths": Path(__file__).with_name("style.css"),
         "max_file_size": limits.max_bytes,
         "state_session_capacity": SESSIONS,
-        "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget, webcam),
+        "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget, routes),
         "footer_links": [],
         "ssr_mode": False,
         "enable_monitoring": False,

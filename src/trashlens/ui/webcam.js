@@ -7,31 +7,18 @@ const BREATH_MS = 300;
 const CHOOSE = "Choose at least one network, and its results appear here.";
 const ABSENT = "The server does not answer. The results go on as soon as it does.";
 
-const results = element.querySelector(".tl-results");
-const blank = results.innerHTML;
-const invitation = results.querySelector(".tl-verdict").textContent;
 const address = `${window.gradio_config?.root ?? ""}/webcam`;
 const canvas = document.createElement("canvas");
-const readout = new Readout(element);
 let place = null; // on the server
-const camera = new Camera(element, {
+const camera = new Camera({
     started: () => say("Starting the camera.", "tl-quiet"),
     step: (alive) => step(alive).catch(() => alive() && waitForServer()),
     stopped: (reason) => {
         if (place) giveBack(place);
         place = null;
-        say(reason ?? invitation, reason ? "tl-problem" : "tl-quiet");
+        sayStopped(reason);
     },
 });
-
-function say(sentence, kind) {
-    results.innerHTML = blank;
-    const verdict = results.querySelector(".tl-verdict");
-    verdict.textContent = sentence;
-    verdict.className = `tl-verdict ${kind}`;
-    if (kind === "tl-problem") verdict.setAttribute("role", "alert");
-    readout.clear();
-}
 
 const giveBack = (name) => navigator.sendBeacon(`${address}/${name}/close`);
 

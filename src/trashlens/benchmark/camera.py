@@ -1,4 +1,4 @@
-"""How many results a second the webcam gives in a real browser, and how old they are."""
+"""How many results a second the tabs that film give in a real browser, and how old they are."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,10 +20,10 @@ from trashlens.errors import BenchmarkError
 if TYPE_CHECKING:  # playwright is a tool of development
     from playwright.sync_api import Page
 
-__all__ = ["NO_BROWSER", "WebcamResult", "find_browser", "measure_webcam"]
+__all__ = ["NO_BROWSER", "CameraResult", "Tab", "find_browser", "measure_camera"]
 
 NO_BROWSER = (
-    "The webcam needs playwright (pipenv sync --categories dev-packages) and a Chromium "
+    "A camera needs playwright (pipenv sync --categories dev-packages) and a Chromium "
     "(a package of your system, or `playwright install chromium`)."
 )
 FLAGS = (
@@ -37,12 +37,13 @@ FLAGS = (
 )
 CAMERA_PX, CAMERA_FRAMES = (640, 480), 90
 """Chromium plays a file of JPEGs with 30 frames a second, from the start again at its end."""
+Tab = Literal["webcam", "device"]
 WAIT_MS = 60_000
 WARM_UP_S = 3.0
 WATCH = """
-() => {
+(tab) => {
     const seen = (window.trashlensResults = []);
-    const latency = document.querySelector("#webcam .tl-latency");
+    const latency = document.querySelector(`#${tab} .tl-latency`);
     let last = 0;
     new MutationObserver(() => {
         const taken = Number(latency.dataset.taken);
@@ -57,11 +58,13 @@ WATCH = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebcamResult:
-    """One viewer with all networks, in headless Chromium with a fake camera of 30 frames a second."""
+class CameraResult:
+    """One tab with all its networks, in headless Chromium with a fake camera of 30 frames a second."""
 
     browser: str
     """Its version."""
+    first_ms: float
+    """From the press on Start, in a tab that was opened just before, to the first result."""
     results_per_s: float
     latency_p50_ms: float
     """From the moment a frame is taken from the camera to its result in the page."""
@@ -86,10 +89,16 @@ def find_browser() -> str | None:
     return own if Path(own).is_file() else None
 
 
-def measure_webcam(
-    app: Path, models: Path, browser: str, config: BenchmarkConfig, *, say: Callable[[str], None]
-) -> WebcamResult:
-    """Watch the webcam's results for three times `config.seconds`.
+def measure_camera(
+    tab: Tab,
+    app: Path,
+    models: Path,
+    browser: str,
+    config: BenchmarkConfig,
+    *,
+    say: Callable[[str], None],
+) -> CameraResult:
+    """Watch a tab's results for three times `config.seconds`.
 
     Raises:
         BenchmarkError: the page does not start, or shows no results.
@@ -97,30 +106,31 @@ def measure_webcam(
     from playwright.sync_api import Error
 
     watched_s = 3 * config.seconds
-    say(f"webcam: {watched_s:.0f} s in headless Chromium")
+    say(f"{tab}: {watched_s:.0f} s in headless Chromium")
     with tempfile.TemporaryDirectory() as folder, serve(app_command(app), models=models) as server:
         video = Path(folder) / "camera.mjpeg"
         video.write_bytes(_draw_frames())
         try:
             with _open_page(browser, video, server.url) as (page, version):
-                _start_camera(page)
-                page.evaluate(WATCH)
+                first_ms = _start_camera(page, tab)
+                page.evaluate("window.trashlensResults.length = 0")
                 page.wait_for_timeout(1e3 * watched_s)
                 seen = page.evaluate("window.trashlensResults")
         except Error as error:  # playwright's only one
             raise BenchmarkError(
                 f"The browser could not be used: {next(iter(error.message.splitlines()), 'no reason')}"
             ) from error
-    return _summarise(seen, version)
+    return _summarise(seen, version, first_ms=first_ms)
 
 
-def _summarise(seen: list[tuple[float, float]], version: str) -> WebcamResult:
+def _summarise(seen: list[tuple[float, float]], version: str, *, first_ms: float) -> CameraResult:
     """Return the result for (when, latency) in milliseconds of each result."""
     if len(seen) < 2:
-        raise BenchmarkError("The webcam tab showed no results. Try again with more --seconds.")
+        raise BenchmarkError("The camera's tab showed no results. Try again with more --seconds.")
     when_ms, latency_ms = zip(*seen, strict=True)
-    return WebcamResult(
+    return CameraResult(
         browser=f"Chromium {version}",
+        first_ms=first_ms,
         results_per_s=(len(seen) - 1) / (when_ms[-1] - when_ms[0]) * 1e3,
         latency_p50_ms=float(np.median(latency_ms)),
         latency_p90_ms=float(np.percentile(latency_ms, 90)),
@@ -149,14 +159,18 @@ def _open_page(browser: str, video: Path, url: str) -> Iterator[tuple["Page", st
             chromium.close()
 
 
-def _start_camera(page: "Page") -> None:
-    """Open the Webcam tab, start the stream and let it settle."""
-    page.get_by_role("tab", name="Webcam").click()
-    page.locator("#webcam").get_by_role("button", name="Start").click()
-    page.wait_for_function(
-        "() => Number(document.querySelector('#webcam .tl-latency').dataset.taken) > 0"
-    )
+def _start_camera(page: "Page", tab: Tab) -> float:
+    """Open the tab, start its camera, let it settle; return the time to the first result, milliseconds."""
+    page.locator(f"[role=tab][data-tab-id={tab}]").click()
+    button = page.locator(f"#{tab} .tl-start")
+    button.wait_for()
+    page.evaluate(WATCH, tab)
+    pressed_ms: float = page.evaluate("performance.now()")
+    button.click()
+    page.wait_for_function("() => window.trashlensResults.length > 0")
+    first_ms: float = page.evaluate("window.trashlensResults[0][0]")
     page.wait_for_timeout(1e3 * WARM_UP_S)
+    return first_ms - pressed_ms
 
 
 def _draw_frames() -> bytes:

@@ -1,0 +1,120 @@
+// The On-device tab: the student runs in this browser, in a worker; no picture leaves the device.
+// Runs behind `camera.js`, once `element`, the tab's content, is in the page.
+
+const UNFIT = "This browser cannot run the network. Use the Photo tab instead.";
+const LEAST_SHARE = 0.005; // a smaller share would be rounded to 0 %
+
+const chooser = element.querySelector("input[type=file]");
+const setup = JSON.parse(element.querySelector(".tl-setup").value);
+const folder = new URL(`${window.gradio_config?.root ?? ""}/${setup?.folder}/`, document.baseURI).href;
+
+let asked = 0;
+let where = ""; // the network runs, in words
+const waiting = new Map(); // by number, who waits for the worker's answer
+
+// Resolves with the worker's answer; what is in `transfer` is the worker's from then on.
+function ask(message, transfer = []) {
+    const number = (asked += 1);
+    worker.postMessage({ number, ...message }, transfer);
+    return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }));
+}
+
+function receive({ data: { number, answer: content, error } }) {
+    const { resolve, reject } = waiting.get(number);
+    waiting.delete(number);
+    if (error) reject(new Error(error));
+    else resolve(content);
+}
+
+const formatMs = (ms) => `${ms.toFixed(ms < 1 ? 2 : ms < 100 ? 1 : 0)} ms`;
+
+function formatShare(share) {
+    if (share > 0 && share < LEAST_SHARE) return "<1%";
+    if (share < 1 && share >= 1 - LEAST_SHARE) return ">99%";
+    return `${Math.round(100 * share)}%`;
+}
+
+// Writes the answer into the blank card that the server drew.
+function show({ confidences, infer_ms }) {
+    const best = confidences.indexOf(Math.max(...confidences));
+    const label = setup.labels[best];
+    const sure = confidences[best] >= setup.threshold;
+    const share = formatShare(confidences[best]);
+    results.innerHTML = blank;
+    const verdict = results.querySelector(".tl-verdict");
+    verdict.className = "tl-verdict";
+    verdict.textContent = sure ? "The student says " : "The student is not sure.";
+    if (sure) {
+        const name = Object.assign(document.createElement("strong"), { textContent: label });
+        name.dataset.class = label;
+        verdict.append(name, ".");
+    }
+    const card = results.querySelector(".tl-card");
+    card.classList.remove("tl-blank");
+    if (sure) card.dataset.class = label;
+    else card.dataset.unsure = "";
+    card.querySelector(".tl-winner strong").textContent = sure ? label : "not sure";
+    const rest = document.createElement(sure ? "span" : "small");
+    rest.textContent = sure ? share : `most like ${label}, ${share}`;
+    card.querySelector(".tl-winner").append(rest);
+    card.querySelectorAll(".tl-bars li").forEach((row, index) => {
+        row.toggleAttribute("data-wins", sure && index === best);
+        row.querySelector("i > i").style.width = `${(100 * confidences[index]).toFixed(1)}%`;
+        row.querySelector("b").textContent = formatShare(confidences[index]);
+    });
+    const speed = card.querySelector(".tl-speed");
+    speed.querySelector("b").textContent = formatMs(infer_ms);
+    speed.append(Object.assign(document.createElement("span"), { textContent: where }));
+}
+
+// Fetched when the tab is opened, so that the first result follows a start at once.
+function setUp() {
+    const worker = new Worker(`${folder}worker.js`, { type: "module" });
+    worker.onmessage = receive;
+    worker.onerror = () => waiting.forEach(({ reject }) => reject(new Error(UNFIT)));
+    return worker;
+}
+
+async function lookAtFrame(alive) {
+    await ready;
+    await camera.waitForFrame();
+    if (!alive()) return;
+    const taken = performance.now();
+    const frame = await createImageBitmap(camera.video);
+    const found = await ask({ source: frame }, [frame]);
+    if (!alive()) return;
+    show(found);
+    readout.add(taken);
+}
+
+async function lookAtPhoto(photo) {
+    camera.stop();
+    const mine = camera.run;
+    camera.video.poster = URL.createObjectURL(photo);
+    say("Looking at the photo.", "tl-quiet");
+    try {
+        await ready;
+        const found = await ask({ source: photo });
+        if (camera.run === mine) show(found);
+    } catch (error) {
+        if (camera.run === mine) say(error.message, "tl-problem");
+    }
+}
+
+const worker = setup && setUp();
+const ready = setup && ask({ setup }).then(({ provider, threads }) => {
+    where = provider === "webgpu" ? "on the graphics processor" : `on ${threads} thread${threads > 1 ? "s" : ""}`;
+});
+const camera = new Camera({
+    started: () => {
+        camera.video.removeAttribute("poster");
+        say("Starting the camera and the network.", "tl-quiet");
+    },
+    step: (alive) => lookAtFrame(alive).catch((error) => alive() && camera.stop(error.message)),
+    stopped: sayStopped,
+});
+chooser.addEventListener("change", () => {
+    if (chooser.files.length) lookAtPhoto(chooser.files[0]);
+    chooser.value = ""; // the same photo may be chosen again
+});
+for (const control of setup ? [] : [camera.button, chooser]) control.disabled = true;

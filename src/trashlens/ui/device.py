@@ -1,0 +1,96 @@
+"""The On-device tab: the student in the visitor's browser, and the files that it needs there."""
+
+import dataclasses
+import json
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from trashlens.bundle import MODEL_FILE
+from trashlens.classifier import Classifier
+from trashlens.server.desk import Desk
+from trashlens.ui.camera import build_camera_tab
+from trashlens.ui.cards import render_empty
+
+__all__ = ["build_device_tab", "device_routes"]
+
+ROLE = "student"
+INVITATION = (
+    "Start the camera or choose a photo: the student runs in your browser, "
+    "and no picture leaves this device."
+)
+ABSENT = "The student is unavailable here, so there is nothing to run on your device."
+NOTE = (
+    "Latency is the way from a frame to its result, all of it on this device. What is needed for that is fetched "
+    "once, when this tab is first opened."
+)
+WORKER = Path(__file__).with_name("device_worker.js")
+RUNTIME = Path(__file__).with_name("runtime")
+"""ONNX Runtime Web, each file compressed; `package.json` there says which version, and how it is fetched."""
+KINDS = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
+
+
+def build_device_tab(desk: Desk) -> None:
+    """Lay out the tab inside the current Blocks."""
+    student = desk.classifiers.get(ROLE)
+    setup = json.dumps(_describe(student) if student else None)
+    build_camera_tab(
+        "device",
+        controls=(
+            '<label class="tl-choose"><input type="file" accept="image/*">Choose a photo</label>'
+            f'<data class="tl-setup" value="{escape(setup)}"></data>'
+        ),
+        note=NOTE,
+        results=render_empty({ROLE: desk.lineup[ROLE]}, INVITATION if student else ABSENT),
+    )
+
+
+def device_routes(desk: Desk) -> list[Route]:
+    """Return the routes of what the tab's script loads: its worker, the runtime, the student's network.
+
+    A browser may keep them for ever, since other versions of them have another address.
+    """
+    student = desk.classifiers.get(ROLE)
+    if student is None:
+        return []
+    runtime = {path.stem: path for path in RUNTIME.glob("*.gz")}
+    files = {
+        "worker.js": WORKER,
+        "student.onnx": desk.settings.models / ROLE / MODEL_FILE,
+        **runtime,
+    }
+
+    async def give(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in files:
+            return JSONResponse({"detail": "Not found."}, 404)
+        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        if name in runtime:
+            headers["Content-Encoding"] = "gzip"
+        kind = KINDS.get(Path(name).suffix, "application/octet-stream")
+        return FileResponse(files[name], headers=headers, media_type=kind)
+
+    return [Route(f"/device/{_version(student)}/{{name}}", give)]
+
+
+def _describe(student: Classifier) -> dict[str, Any]:
+    """Return what the script must know of the bundle, and where the files are."""
+    bundle = student.bundle
+    return {
+        "folder": f"device/{_version(student)}",
+        "labels": bundle.labels,
+        "preprocess": dataclasses.asdict(bundle.preprocess),
+        "temperature": bundle.temperature,
+        "threshold": bundle.threshold or 0,
+    }
+
+
+def _version(student: Classifier) -> str:
+    """Return a hash of everything that the script loads."""
+    runtime = (RUNTIME / "package.json").read_bytes()
+    return sha256(runtime + WORKER.read_bytes() + student.bundle.short_id.encode()).hexdigest()[:16]
