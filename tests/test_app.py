@@ -257,6 +257,24 @@ def test_taking_the_photo_away_takes_the_result_away(page: Page) -> None:
     expect(page.locator("#photo-details .tl-advice")).to_have_count(0)
 
 
+def test_the_visitors_region_names_the_container_and_is_remembered(chromium: Browser, url: str) -> None:
+    with open_page(chromium, url) as (page, _):
+        details = page.locator("#photo-details")
+        send(page, "box.jpg", encode(coloured_photo("cardboard")))
+        expect(details.locator(".tl-bin:visible")).to_have_count(0)
+        details.get_by_label("Containers in").select_option("Germany")
+        expect(details.locator(".tl-bin:visible")).to_have_text("In Germany: blue bin (Blaue Tonne)")
+        expect(details.locator(".tl-source:visible a")).to_have_attribute(
+            "href", re.compile("^https://")
+        )
+        expect(details).to_contain_text("Rules differ locally")
+        page.reload()
+        send(page, "can.jpg", encode(coloured_photo("metal")))
+        expect(details.locator(".tl-bin:visible")).to_contain_text("In Germany: yellow bin")
+        details.get_by_label("Containers in").select_option("no region")
+        expect(details.locator(".tl-bin:visible")).to_have_count(0)
+
+
 def test_a_snapshot_is_classified_and_its_camera_released_with_the_tab(page: Page) -> None:
     page.get_by_label("Capture from camera").click()
     page.locator("#photo [title='grant webcam access'] button").click()

@@ -1,4 +1,4 @@
-"""What a class of waste means for sorting, as general advice."""
+"""What a class of waste means for sorting: general advice, and the container where the visitor lives."""
 
 from collections.abc import Mapping
 from html import escape
@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from trashlens.classifier import Comparison
 from trashlens.ui.cards import doubting_roles, group_roles, list_words
+from trashlens.ui.regions import render_bins, render_chooser
 
 __all__ = ["ADVICE", "LOCAL_RULES", "TRY_AGAIN", "render_advice"]
 
@@ -59,8 +60,10 @@ def render_advice(comparison: Comparison) -> str:
             who = list_words([f"the {role}" for role in roles])
             says = "says" if len(roles) == 1 else "say"
             heading = f"If it is {escape(label)} <span>as {who} {says}</span>"
-        items.append(f'<article data-class="{escape(label)}"><h3>{heading}</h3><p>{known}</p></article>')
+        items.append(
+            f'<article data-class="{escape(label)}"><h3>{heading}</h3>{render_bins(label)}<p>{known}</p></article>'
+        )
     return (
         '<section class="tl-panel tl-advice"><h2>Where it goes</h2>'
-        f'{"".join(items)}<p class="tl-local">{LOCAL_RULES}</p></section>'
+        f'{"".join(items)}<div class="tl-local">{render_chooser()}<p>{LOCAL_RULES}</p></div></section>'
     )

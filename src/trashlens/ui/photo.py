@@ -7,6 +7,7 @@ import gradio as gr
 
 from trashlens.errors import TrashlensError
 from trashlens.server.desk import Desk
+from trashlens.ui import regions
 from trashlens.ui.advice import render_advice
 from trashlens.ui.cards import (
     render_cards,
@@ -39,7 +40,7 @@ def build_photo_tab(desk: Desk) -> gr.Image:
             results = gr.HTML(
                 render_empty(desk.lineup, INVITATION), elem_id="photo-results", apply_default_css=False
             )
-    details = gr.HTML("", elem_id="photo-details", apply_default_css=False)
+    details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=regions.SCRIPT)
 
     async def show(source: str | None) -> AsyncIterator[tuple[str, str]]:
         async for results_and_details in _answer(desk, source):

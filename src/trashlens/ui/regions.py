@@ -1,0 +1,65 @@
+"""Which container a class goes into where the visitor lives; `regions.yaml` says it, with its sources."""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+__all__ = ["SCRIPT", "Region", "load_regions", "render_bins", "render_chooser"]
+
+SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+"""Shows what belongs to the chosen region, in an element that has both of the below, and remembers it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A place with one set of rules, as one source gives them."""
+
+    name: str
+    publisher: str
+    """Who says so."""
+    source: str
+    """The page's address."""
+    read: datetime.date
+    """The day on which the page was read."""
+    bins: Mapping[str, Mapping[str, str]]
+    """By class, the `container` in words and its `colour` as in CSS."""
+
+
+@cache
+def load_regions() -> Mapping[str, Region]:
+    """Return the regions by key."""
+    text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
+    return {key: Region(**record) for key, record in yaml.safe_load(text).items()}
+
+
+def render_bins(label: str) -> str:
+    """Return, for each region that has a rule for the class, a hidden line with its container."""
+    return "".join(
+        f'<p class="tl-bin" data-region="{key}" hidden><i style="background:{escape(one["colour"])}"></i>'
+        f"In {escape(region.name)}: <strong>{escape(one['container'])}</strong></p>"
+        for key, region in load_regions().items()
+        if (one := region.bins.get(label))
+    )
+
+
+def render_chooser() -> str:
+    """Return the menu of regions, and a hidden line with the source of each."""
+    options = "".join(
+        f'<option value="{key}">{escape(region.name)}</option>' for key, region in load_regions().items()
+    )
+    sources = "".join(
+        f'<p class="tl-source" data-region="{key}" hidden>By <a href="{escape(region.source)}" rel="noopener" '
+        f'target="_blank">{escape(region.publisher)}</a> ({escape(urlsplit(region.source).hostname or "")}), '
+        f"read on {region.read:%d %B %Y}.</p>"
+        for key, region in load_regions().items()
+    )
+    return (
+        '<div class="tl-region"><label>Containers in '
+        f'<select><option value="">no region</option>{options}</select></label>{sources}</div>'
+    )

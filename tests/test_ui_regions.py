@@ -1,0 +1,28 @@
+"""The regions: only what can be cited, for classes there are."""
+
+import datetime
+
+import pytest
+from conftest import LABELS
+
+from trashlens.ui.regions import load_regions, render_bins, render_chooser
+
+
+@pytest.mark.parametrize("key", load_regions())
+def test_every_region_has_a_source_and_known_classes(key: str) -> None:
+    region = load_regions()[key]
+    assert region.source.startswith("http")
+    assert isinstance(region.read, datetime.date)
+    assert region.publisher
+    assert region.bins
+    assert set(region.bins) <= set(LABELS)
+    for one in region.bins.values():
+        assert set(one) == {"container", "colour"}
+    assert f'<option value="{key}">{region.name}</option>' in render_chooser()
+    assert region.source in render_chooser()
+
+
+def test_a_region_without_a_rule_for_a_class_says_nothing_of_it() -> None:
+    assert 'data-region="south-lanarkshire"' in render_bins("glass")
+    assert 'data-region="south-lanarkshire"' not in render_bins("trash")
+    assert render_bins("plutonium") == ""
