@@ -177,7 +177,7 @@ def _render_blanks(lineup: Lineup) -> str:
 def _render_missing(role: str, error: BundleError) -> str:
     """Return the card of a role whose bundle cannot be used, with the reason."""
     return (
-        f'<article class="tl-card tl-blank" data-role="{role}"><header><h3>{role}</h3>'
+        f'<article class="tl-card tl-blank" data-role="{role}"><header><h2>{role}</h2>'
         f"<p>{CHARACTERS.get(role, '')}</p></header>"
         '<p class="tl-winner"><strong>unavailable</strong></p>'
         f'<p class="tl-reason">{escape(str(error))}</p></article>'
@@ -196,7 +196,7 @@ def _render_blank(bundle: Bundle, mark: str) -> str:
 
 def _render_head(bundle: Bundle) -> str:
     return (
-        f"<header><h3>{bundle.role}</h3><p>{CHARACTERS.get(bundle.role, '')}</p>"
+        f"<header><h2>{bundle.role}</h2><p>{CHARACTERS.get(bundle.role, '')}</p>"
         f"<p>{escape(describe_bundle(bundle))}</p></header>"
     )
 
