@@ -3,13 +3,13 @@
 import json
 import os
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from trashlens.commands.options import add_models
 from trashlens.errors import ImageError
@@ -35,7 +35,14 @@ def predict_command(argv: Sequence[str]) -> int:
         help="a photo, or a folder of photos; of several each core takes one at a time, "
         "and the times are then those of one core",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line instead")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object a line instead")
+    form.add_argument(
+        "--csv",
+        action="store_true",
+        help="print a table as CSV instead, for `> FILE`: a photo that cannot be read has a row, too, with the reason; "
+        "before a name that a spreadsheet would compute (=, +, -, @) stands an apostrophe",
+    )
     add_models(parser)
     parser.add_argument(
         "--provider",
@@ -49,15 +56,15 @@ def predict_command(argv: Sequence[str]) -> int:
     total = sum(1 for _ in _find_photos(options.photos)) if shown else None
     refused = 0
     with closing(_compare(options.photos, options.models, options.provider)) as answers:
+        print_answer = _printer(options)
         for photo, answer in tqdm(answers, total=total, unit="photo", disable=not shown):
             if isinstance(answer, ImageError):
                 refused += 1
-                sentence = f"{photo} holds no photos." if photo.is_dir() else f"{photo}: {answer}"
+                empty = photo.is_dir()
+                sentence = f"{photo} holds no photos." if empty else f"{photo}: {answer}"
                 tqdm.write(sentence, file=sys.stderr)
-            elif options.json:
-                print(json.dumps({"path": str(photo), **answer.to_json()}), flush=True)
-            else:
-                print(_format_line(photo, answer), flush=True)
+                answer = ImageError("The folder holds no photos.") if empty else answer
+            print_answer(photo, answer)
     return 2 if refused else 0
 
 
@@ -86,14 +93,45 @@ def _compare(
     return compare_many(classifiers, chain(first, photos), workers=count_cores() if several else 1)
 
 
+def _printer(options: Namespace) -> Callable[[Path, "Comparison | ImageError"], None]:
+    """Return what prints an answer in the form that was asked for; only a table has a row where there is none."""
+    from trashlens.bundle import ROLES
+    from trashlens.table import Row, format_csv
+
+    def print_row(photo: Path, answer: "Comparison | ImageError") -> None:
+        name = _decode_name(photo)
+        if isinstance(answer, ImageError):
+            row = Row(file=name, problem=str(answer).replace(str(photo), name))
+        else:
+            row = Row(file=name, answer=answer)
+        print(format_csv([row], ROLES, header=False), end="", flush=True)
+
+    def print_line(photo: Path, answer: "Comparison | ImageError") -> None:
+        if isinstance(answer, ImageError):
+            return
+        if options.json:
+            print(json.dumps({"path": str(photo), **answer.to_json()}), flush=True)
+        else:
+            print(_format_line(photo, answer), flush=True)
+
+    if not options.csv:
+        return print_line
+    print(format_csv([], ROLES), end="", flush=True)
+    return print_row
+
+
+def _decode_name(photo: Path) -> str:
+    """Return the path as text that can be printed, whatever the file is called."""
+    return os.fsencode(photo).decode(errors="replace")
+
+
 def _format_line(photo: Path, comparison: "Comparison") -> str:
-    """Return the answers as one line for people, and for the terminal whatever the file is called."""
-    name = os.fsencode(photo).decode(errors="replace")
+    """Return the answers as one line for people."""
     answers = "   ".join(
         f"{role} {_describe(prediction)} ({prediction.infer_ms:.1f} ms)"
         for role, prediction in comparison.predictions.items()
     )
-    return f"{name}   {answers}"
+    return f"{_decode_name(photo)}   {answers}"
 
 
 def _describe(prediction: "Prediction") -> str:
