@@ -41,7 +41,7 @@ def ask(
     photo = ImageLimits(max_bytes=MAX_BYTES)
     room = Room(uploads)
     room.sweep(60)
-    gate = Gate(echo, settings=Settings(photo=photo, **settings), room=room)
+    gate = Gate(echo, settings=Settings(photo=photo, batch_mb=1, **settings), room=room)
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(gate)
@@ -129,7 +129,7 @@ def test_other_methods_are_not_there(tmp_path: Path, method: str) -> None:
         (
             UPLOAD,
             MAX_BYTES + FORM_BYTES,
-            "The file has more than 1 MB. Send a smaller copy of the photo.",
+            "The upload has more than 1 MB. Send a smaller file, or fewer.",
         ),
         (
             "/gradio_api/queue/join",
@@ -182,7 +182,7 @@ def visit(
 
 def test_uploads_on_their_way_count_before_they_have_come(tmp_path: Path) -> None:
     room = Room(tmp_path)
-    settings = Settings(photo=ImageLimits(max_bytes=MAX_BYTES), uploads_mb=2)
+    settings = Settings(photo=ImageLimits(max_bytes=MAX_BYTES), batch_mb=1, uploads_mb=2)
     codes: list[int] = []
 
     async def visitor(client: httpx.AsyncClient) -> None:

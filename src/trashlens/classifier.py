@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,8 +199,11 @@ def compare(
     source: bytes | str | os.PathLike[str] | Image.Image,
     *,
     limits: ImageLimits = DEFAULT_LIMITS,
+    seen: Callable[[Image.Image], None] | None = None,
 ) -> Comparison:
     """Decode the photo once, preprocess it once for each definition, and ask every classifier.
+
+    At last `seen` is called with the decoded photo, for whoever wants to show it.
 
     Raises:
         ImageError: the source is not a photo that can be read.
@@ -218,6 +221,8 @@ def compare(
         role: classifier.predict(inputs[classifier.bundle.preprocess])[0]
         for role, classifier in classifiers.items()
     }
+    if seen:
+        seen(image)
     return Comparison(
         decode_ms=(decoded - start) * 1e3,
         preprocess_ms=(preprocessed - decoded) * 1e3,

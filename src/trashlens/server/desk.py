@@ -1,10 +1,11 @@
 """Where requests are answered: within the limits, in time, and each with its line in the journal."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
+from PIL import Image
 
 from trashlens.classifier import Comparison, compare
 from trashlens.errors import RequestError, TrashlensError
@@ -32,17 +33,19 @@ class Desk:
         way: Way,
         roles: Collection[str] | None = None,
         limits: ImageLimits | None = None,
+        seen: Callable[[Image.Image], None] | None = None,
     ) -> Comparison:
         """Return what the networks, or those of `roles`, say about an uploaded file or the bytes of a photo.
 
-        It may cost what `limits` say, by default what the settings do.
+        It may cost what `limits` say, by default what the settings do. `seen` is called in its thread
+        with the decoded photo.
 
         Raises:
             ImageError: the source is not a photo that can be read.
             RequestError: it took longer than a request may; what was begun ends on its own.
         """
         chosen = {role: c for role, c in self.classifiers.items() if roles is None or role in roles}
-        work = partial(compare, chosen, source, limits=limits or self.settings.photo)
+        work = partial(compare, chosen, source, limits=limits or self.settings.photo, seen=seen)
         size_bytes = _measure(source)
         try:
             with anyio.fail_after(self.settings.request_s):

@@ -11,8 +11,7 @@ import anyio
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trashlens.image import too_many_bytes
-from trashlens.server.settings import Settings
+from trashlens.server.settings import Settings, too_large
 from trashlens.server.uploads import Room
 
 __all__ = ["BUSY", "Gate", "refuse_busy"]
@@ -119,11 +118,11 @@ class Gate:
         return int(length) if length.isdigit() else self._most_bytes(scope)
 
     def _most_bytes(self, scope: Scope) -> int:
-        return self._settings.photo.max_bytes + FORM_BYTES if _is_upload(scope) else MESSAGE_BYTES
+        return self._settings.upload_bytes + FORM_BYTES if _is_upload(scope) else MESSAGE_BYTES
 
     def _refuse_size(self, scope: Scope) -> JSONResponse:
         sentence = (
-            too_many_bytes(self._settings.photo)
+            too_large(self._settings)
             if _is_upload(scope)
             else f"The request has more than {MESSAGE_BYTES / 2**20:.3g} MB. Upload the photo and send its path."
         )

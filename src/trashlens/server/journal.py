@@ -13,8 +13,8 @@ from trashlens.server.settings import Settings
 
 __all__ = ["Journal", "Verdict", "Way"]
 
-Way = Literal["photo", "api", "frame"]
-"""How a request came: the Photo tab, the API, or a frame of a webcam."""
+Way = Literal["photo", "api", "batch", "frame"]
+"""How a request came: the Photo tab, the API, as one photo of a batch, or a frame of a webcam."""
 Verdict = Literal["answered", "refused", "late", "failed"]
 """`refused`: no photo that can be read; `late`: over the time a request may take; `failed`: our own fault."""
 
@@ -26,9 +26,8 @@ class Journal:
 
     def __init__(self, settings: Settings) -> None:
         """Count from zero."""
-        self._ways = {"all": ("photo", "api", "frame"), "photos": ("photo", "api"), "none": ()}[
-            settings.log
-        ]
+        photos = ("photo", "api", "batch")
+        self._ways = {"all": (*photos, "frame"), "photos": photos, "none": ()}[settings.log]
         self._logger = logging.getLogger("trashlens.requests")
         self._registry = CollectorRegistry()
         self._requests = Counter(

@@ -12,7 +12,7 @@ from trashlens.image import ImageLimits
 from trashlens.machine import count_cores
 from trashlens.providers import CPU
 
-__all__ = ["Settings", "parse_settings"]
+__all__ = ["Settings", "parse_settings", "too_large"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,12 @@ class Settings:
     """Photos that are worked on at the same time; by default one a core."""
     request_s: float = 10.0
     """How long a photo may take once it has its turn, seconds; after that its request gets an apology."""
+    batch_photos: int = 200
+    """Photos in a batch."""
+    batch_mb: int = 128
+    """Size of a batch, megabytes, as it is uploaded and unpacked; no upload may be larger."""
+    batch_s: float = 60.0
+    """How long a batch may take once it has its turn, seconds; photos that are left then must be sent again."""
     viewers: int = 4
     """Webcams served at the same time; more wait for a place."""
     stream_s: float = 300.0
@@ -46,10 +52,20 @@ class Settings:
     metrics: bool = False
     """Whether `/metrics` tells counts and times, for Prometheus."""
 
+    @property
+    def upload_bytes(self) -> int:
+        """Largest upload, bytes: a photo, or all the files of a batch."""
+        return max(self.photo.max_bytes, self.batch_mb * 2**20)
+
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if type(value) in (int, float) and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value:g}; it must be positive.")
+
+
+def too_large(settings: Settings) -> str:
+    """Return the sentence for an upload over the limit."""
+    return f"The upload has more than {settings.upload_bytes / 2**20:.3g} MB. Send a smaller file, or fewer."
 
 
 def parse_settings(argv: Sequence[str] | None = None, *, models: Path) -> Settings:

@@ -11,6 +11,7 @@ from trashlens.lineup import Lineup
 __all__ = [
     "describe_bundle",
     "doubting_roles",
+    "format_share",
     "group_roles",
     "list_words",
     "render_cards",
@@ -141,7 +142,7 @@ def _name(roles: list[str]) -> str:
 
 def _render_card(bundle: Bundle, prediction: Prediction, speed: str) -> str:
     winner, sure = prediction.label, prediction.sure
-    share = _format_share(prediction.confidence)
+    share = format_share(prediction.confidence)
     rows = "".join(
         _render_row(label, value, wins=sure and label == winner)
         for label, value in prediction.confidences.items()
@@ -202,7 +203,7 @@ def _render_head(bundle: Bundle) -> str:
 
 
 def _render_row(label: str, value: float | None, *, wins: bool) -> str:
-    share = "&ndash;" if value is None else _format_share(value)
+    share = "&ndash;" if value is None else format_share(value)
     return (
         f'<li data-class="{escape(label)}"{" data-wins" if wins else ""}><span>{escape(label)}</span>'
         f'<i aria-hidden="true"><i style="width:{100 * (value or 0):.1f}%"></i></i><b>{share}</b></li>'
@@ -219,7 +220,7 @@ def _compare_speed(role: str, prediction: Prediction, teacher: Prediction | None
     return f"{ratio:.1f}&times; the teacher&rsquo;s speed"
 
 
-def _format_share(value: float) -> str:
+def format_share(value: float) -> str:
     """Return a percentage that says 0 or 100 only where that is exact."""
     if 0 < value < LEAST_SHARE:
         return "&lt;1%"

@@ -11,11 +11,13 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
 from trashlens.classifier import Comparison
-from trashlens.image import READABLE, too_many_bytes
+from trashlens.image import READABLE
 from trashlens.server.desk import Desk
 from trashlens.server.front import front_options
+from trashlens.server.settings import too_large
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
+from trashlens.ui.batch import build_batch_tab
 from trashlens.ui.cards import render_cards, render_problem, render_verdict
 from trashlens.ui.device import build_device_tab, device_routes
 from trashlens.ui.origins import render_origins
@@ -94,11 +96,13 @@ def build_page(desk: Desk) -> gr.Blocks:
                 photo = build_photo_tab(desk)
             with gr.Tab("Webcam", id="webcam") as webcam_tab:
                 build_webcam_tab(desk)
+            with gr.Tab("Batch", id="batch") as batch_tab:
+                build_batch_tab(desk)
             with gr.Tab("On device", id="device") as device_tab:
                 build_device_tab(desk)
         gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
         gr.HTML(FOOTER, apply_default_css=False)
-        for tab in (photo_tab, webcam_tab, device_tab):
+        for tab in (photo_tab, webcam_tab, batch_tab, device_tab):
             # Removing the component from the page is what makes Gradio end its camera track.
             state = f'{{__type__: "update", visible: {str(tab is photo_tab).lower()}}}'
             tab.select(None, None, photo, js=f"() => ({state})", show_progress="hidden")
@@ -109,9 +113,8 @@ def build_page(desk: Desk) -> gr.Blocks:
 
 def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
     """Return what `Blocks.launch` needs for the page: its looks, its limits, its gate, and no outside link."""
-    limits = desk.settings.photo
     refusals = {
-        "File(s) exceed": too_many_bytes(limits),
+        "File(s) exceed": too_large(desk.settings),
         "Invalid file type": f"This is not an image that can be read. {READABLE}",
     }
 
@@ -131,7 +134,7 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
         "theme": _build_theme(),
         "head": f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
         "css_paths": Path(__file__).with_name("style.css"),
-        "max_file_size": limits.max_bytes,
+        "max_file_size": desk.settings.upload_bytes,
         "state_session_capacity": SESSIONS,
         "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget, routes),
         "footer_links": [],

@@ -1,0 +1,102 @@
+"""The Batch tab: many photos or a zip in, one table out, disagreement first."""
+
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import anyio.to_thread
+import gradio as gr
+
+from trashlens.errors import TrashlensError
+from trashlens.server.batches import Batch, Seen, answer_batch
+from trashlens.server.desk import Desk
+from trashlens.table import format_csv
+from trashlens.ui.batch_table import order_rows, render_table
+from trashlens.ui.photo_input import build_files_input
+
+__all__ = ["build_batch_tab"]
+
+INVITATION = (
+    "Send many photos, or a zip: the results come as one table, what the networks disagree about first."
+)
+PROBLEM = '<p class="tl-verdict tl-problem" role="alert">{}</p>'
+QUIET = '<p class="tl-verdict tl-quiet" role="status">{}</p>'
+TELL_EVERY_S = 0.25
+
+
+def build_batch_tab(desk: Desk) -> None:
+    """Lay out the tab inside the current Blocks."""
+    settings = desk.settings
+    files = build_files_input(
+        label=f"Up to {settings.batch_photos} photos or zips of photos, {settings.batch_mb} MB in all",
+        height=200,
+        elem_id="batch-files",
+    )
+    results = gr.HTML(
+        QUIET.format(INVITATION),
+        js_on_load=Path(__file__).with_name("batch.js").read_text(encoding="utf-8"),
+        elem_id="batch",
+        apply_default_css=False,
+    )
+
+    async def show(given: list[tuple[str, Path]] | None) -> AsyncIterator[str]:
+        async for html in _answer(desk, given or []):
+            yield html
+
+    waiting = QUIET.format("The photos have arrived and wait for their turn.")
+    files.upload(None, None, results, js=f"() => {waiting!r}", show_progress="hidden")
+    # A line of its own: who sends one photo does not wait behind hundreds.
+    run = files.upload(
+        show,
+        files,
+        results,
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="always_last",
+        concurrency_limit=1,
+        concurrency_id="batch",
+    )
+    files.clear(
+        None,
+        None,
+        results,
+        js=f"() => {QUIET.format(INVITATION)!r}",
+        show_progress="hidden",
+        cancels=[run],
+    )
+
+
+async def _answer(desk: Desk, files: Sequence[tuple[str, Path]]) -> AsyncIterator[str]:
+    """Yield how far the batch is, and at last its table, as HTML."""
+    if not files:
+        yield QUIET.format(INVITATION)
+        return
+    seen: list[Seen] = []
+    told_s = 0.0
+    try:
+        with await anyio.to_thread.run_sync(Batch, files, desk.settings) as batch:
+            async with aclosing(answer_batch(desk, batch)) as answers:
+                async for one in answers:
+                    seen.append(one)
+                    if time.monotonic() - told_s > TELL_EVERY_S:
+                        told_s = time.monotonic()
+                        yield _render_progress(len(seen), len(batch.photos))
+    except TrashlensError as error:
+        yield PROBLEM.format(error)
+        return
+    seen = order_rows(seen)
+    roles = list(desk.classifiers)
+    # In the page itself, so that nothing of it is kept on the server. Excel takes UTF-8 for it by its mark only.
+    table = format_csv((one.row for one in seen), roles).encode("utf-8-sig")
+    yield render_table(
+        seen, roles, download=f"data:text/csv;charset=utf-8;base64,{b64encode(table).decode()}"
+    )
+
+
+def _render_progress(done: int, total: int) -> str:
+    return (
+        f'<div class="tl-progress"><progress max="{total}" value="{done}" aria-label="Photos done"></progress>'
+        f"<p>{done} of {total} photos</p></div>"
+    )
