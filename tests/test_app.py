@@ -239,10 +239,10 @@ def test_a_file_over_the_limit_gets_a_sentence(page: Page, tmp_path: Path) -> No
     expect(winner(page, "teacher")).to_have_text("metal")
     huge = tmp_path / "huge.jpg"
     with huge.open("wb") as file:
-        file.truncate(31 * 2**20)
+        file.truncate(129 * 2**20)
     page.locator("#photo input[type=file]").set_input_files(huge)
     expect(page.locator("[data-testid=toast-body]")).to_contain_text(
-        "The file has more than 30 MB. Send a smaller copy of the photo."
+        "The upload has more than 128 MB. Send a smaller file, or fewer."
     )
     expect(winner(page, "teacher")).to_have_text("waiting")
     send(page, "good.jpg", encode(coloured_photo("trash")))
@@ -461,12 +461,15 @@ def test_classify_says_what_is_wrong_and_answers_the_next_call(url: str, case: s
 
 def test_the_api_refuses_a_file_over_the_limit_with_a_sentence(url: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refusal:
-        call_classify(url, "huge.jpg", bytes(31 * 2**20))
+        call_classify(url, "huge.jpg", bytes(129 * 2**20))
     with refusal.value as answer:
         assert answer.code == 413
         assert json.load(answer) == {
-            "detail": "The file has more than 30 MB. Send a smaller copy of the photo."
+            "detail": "The upload has more than 128 MB. Send a smaller file, or fewer."
         }
+    event, data = call_classify(url, "large.jpg", bytes(31 * 2**20))
+    assert event == "error"
+    assert data["error"] == "The file has 31.0 MB; the limit is 30 MB. Send a smaller copy of the photo."
 
 
 def test_the_api_reads_no_file_of_the_server(url: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from trashlens.image.archives import Archive, is_archive
 from trashlens.image.decode import decode_image
 from trashlens.image.folders import list_labelled, list_photos, walk_photos
-from trashlens.image.limits import DEFAULT_LIMITS, READABLE, ImageLimits, check_bytes, too_many_bytes
+from trashlens.image.limits import DEFAULT_LIMITS, READABLE, ImageLimits, check_bytes
 from trashlens.image.preprocess import Preprocess
 from trashlens.image.thumbnail import encode_thumbnail
 
@@ -19,6 +19,5 @@ __all__ = [
     "is_archive",
     "list_labelled",
     "list_photos",
-    "too_many_bytes",
     "walk_photos",
 ]

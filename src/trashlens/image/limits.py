@@ -12,7 +12,6 @@ __all__ = [
     "check_bytes",
     "check_memory",
     "check_pixels",
-    "too_many_bytes",
     "too_many_pixels",
 ]
 
@@ -86,11 +85,6 @@ def check_memory(pixels: int, needed_bytes: float, limits: ImageLimits) -> None:
             f"The image has {math.ceil(pixels / 1e6)} megapixels; as it is stored, the limit is {allowed:.0f}. "
             "Send a smaller copy of the photo, or an ordinary JPEG."
         )
-
-
-def too_many_bytes(limits: ImageLimits) -> str:
-    """Return the sentence for a file over the limit whose size is not known: it was stopped on its way."""
-    return f"The file has more than {limits.max_bytes / 2**20:.3g} MB. {SMALLER}"
 
 
 def too_many_pixels(megapixels: str, limits: ImageLimits) -> str:

@@ -1,10 +1,11 @@
 """Many photos of one visitor, some of them in zips: what a batch may be, and the answers to it one by one."""
 
 import asyncio
+import contextlib
+import os
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,7 +52,7 @@ class Batch:
 
     def __init__(self, files: Sequence[tuple[str, Path]], settings: Settings) -> None:
         """List what is in `files`, each with the name that its visitor knows."""
-        self._opened = ExitStack()
+        self._opened = contextlib.ExitStack()
         self.photos: list[_Photo] = []
         try:
             for name, path in files:
@@ -72,6 +73,9 @@ class Batch:
 
     def _list(self, name: str, path: Path, limits: ImageLimits) -> list[_Photo]:
         """Return the photos in one file: itself, or what is in the zip, or why that cannot be opened."""
+        # It is not swept away while the batch is at work, however long it waited for its turn.
+        with contextlib.suppress(OSError):
+            os.utime(path)
         if not is_archive(path):
             size_bytes = path.stat().st_size if path.is_file() else 0
             return [_Photo(name=name, size_bytes=size_bytes, read=partial(_read_upload, path, limits))]

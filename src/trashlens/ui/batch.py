@@ -1,8 +1,9 @@
 """The Batch tab: many photos or a zip in, one table out, disagreement first."""
 
+import json
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from trashlens.ui.photo_input import build_files_input
 __all__ = ["build_batch_tab"]
 
 INVITATION = (
-    "Send many photos, or a zip: the results come as one table, what the networks disagree about first."
+    "Send up to {photos} photos, or zips of them, {megabytes} MB in all: the results come as one table, "
+    "what the networks disagree about first."
 )
 PROBLEM = '<p class="tl-verdict tl-problem" role="alert">{}</p>'
 QUIET = '<p class="tl-verdict tl-quiet" role="status">{}</p>'
@@ -29,24 +31,31 @@ TELL_EVERY_S = 0.25
 def build_batch_tab(desk: Desk) -> None:
     """Lay out the tab inside the current Blocks."""
     settings = desk.settings
+    invitation = QUIET.format(
+        INVITATION.format(photos=settings.batch_photos, megabytes=settings.batch_mb)
+    )
     files = build_files_input(
-        label=f"Up to {settings.batch_photos} photos or zips of photos, {settings.batch_mb} MB in all",
+        label="Photos or zips",
         height=200,
         elem_id="batch-files",
     )
     results = gr.HTML(
-        QUIET.format(INVITATION),
+        invitation,
         js_on_load=Path(__file__).with_name("batch.js").read_text(encoding="utf-8"),
         elem_id="batch",
         apply_default_css=False,
     )
 
     async def show(given: list[tuple[str, Path]] | None) -> AsyncIterator[str]:
-        async for html in _answer(desk, given or []):
-            yield html
+        if not given:
+            yield invitation
+            return
+        async with aclosing(_answer(desk, given)) as parts:
+            async for html in parts:
+                yield html
 
     waiting = QUIET.format("The photos have arrived and wait for their turn.")
-    files.upload(None, None, results, js=f"() => {waiting!r}", show_progress="hidden")
+    files.upload(None, None, results, js=f"() => {json.dumps(waiting)}", show_progress="hidden")
     # A line of its own: who sends one photo does not wait behind hundreds.
     run = files.upload(
         show,
@@ -62,17 +71,14 @@ def build_batch_tab(desk: Desk) -> None:
         None,
         None,
         results,
-        js=f"() => {QUIET.format(INVITATION)!r}",
+        js=f"() => {json.dumps(invitation)}",
         show_progress="hidden",
         cancels=[run],
     )
 
 
-async def _answer(desk: Desk, files: Sequence[tuple[str, Path]]) -> AsyncIterator[str]:
+async def _answer(desk: Desk, files: Sequence[tuple[str, Path]]) -> AsyncGenerator[str]:
     """Yield how far the batch is, and at last its table, as HTML."""
-    if not files:
-        yield QUIET.format(INVITATION)
-        return
     seen: list[Seen] = []
     told_s = 0.0
     try:
