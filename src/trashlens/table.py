@@ -9,7 +9,7 @@ from trashlens.classifier import Comparison, Prediction
 
 __all__ = ["Row", "column_names", "format_csv"]
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for the beginning of a formula, and would compute for whoever opens the file."""
 
 
@@ -72,4 +72,7 @@ def _say(value: bool) -> str:
 
 
 def _disarm(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+    text = text.replace(
+        "\r", " "
+    )  # which the csv module would leave bare, and readers take for the end of a row
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
