@@ -1,6 +1,8 @@
 """The command line as a user meets it: help, predictions, sentences for what is wrong, exit codes."""
 
+import csv
 import dataclasses
+import io
 import json
 import os
 import shutil
@@ -92,6 +94,24 @@ def test_a_bad_photo_costs_a_sentence_not_the_others(
     expected = ["is empty", "damaged or cut off", "There is no file", "not an image", "holds no photos"]
     assert len(said) == len(expected)
     assert all(part in line for part, line in zip(expected, said, strict=True))
+
+
+def test_predict_csv_has_a_row_for_each_photo_also_for_a_bad_one(
+    photos: Path, toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty, folder = tmp_path / "empty.jpg", tmp_path / "nothing"
+    empty.touch()
+    folder.mkdir()
+    paths = [str(empty), str(folder), str(photos)]
+    assert main(["predict", *paths, "--csv", f"--models={toy_models}"]) == 2
+    output = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(output.out)))
+    assert [row["file"] for row in rows[:2]] == [str(empty), str(folder)]
+    assert "is empty" in rows[0]["problem"]
+    assert rows[1]["problem"] == "The folder holds no photos."
+    assert [row["student_label"] for row in rows] == ["", "", *LABELS]
+    assert [row["disagree"] for row in rows[2:] if row["teacher_label"] == "glass"] == ["true"]
+    assert len(output.err.splitlines()) == 2
 
 
 def test_a_huge_file_and_a_bomb_are_refused_by_the_command(

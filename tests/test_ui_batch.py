@@ -130,9 +130,11 @@ def test_too_many_photos_are_one_sentence_and_the_next_batch_works(
 def test_a_phone_needs_no_sideways_scrolling(
     chromium: Browser, url: str, files: list[Path], scheme: str
 ) -> None:
-    options = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
-    with open_page(chromium, url, **options) as (page, _):
-        page.get_by_role("tab", name="Batch").click()
+    with open_page(chromium, url, color_scheme=scheme) as (page, _):
+        page.get_by_role(
+            "tab", name="Batch"
+        ).click()  # before Gradio puts it into the menu of narrow screens
+        page.set_viewport_size({"width": 390, "height": 844})
         send(page, files)
         expect(page.locator("#batch tbody tr")).to_have_count(4)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
