@@ -23,7 +23,7 @@ MESSAGE_BYTES = 2**20
 """Largest request that is no upload; a frame of a webcam has a tenth of it."""
 FORM_BYTES = 2**16
 """What a form adds to the file in it."""
-DISCARD_BYTES, DISCARD_S = 64 * 2**20, 5.0
+DISCARD_BYTES, DISCARD_S = 256 * 2**20, 5.0
 """How much of a refused request is read before it is answered, and for how long; who sends more may miss it."""
 PUBLIC = re.compile(
     r"""/
