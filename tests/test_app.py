@@ -431,6 +431,36 @@ def test_a_phone_needs_no_sideways_scrolling(chromium: Browser, url: str, scheme
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+# The Scoreboard tab
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_scoreboard_lists_the_networks_and_fits_a_phone(
+    chromium: Browser, tmp_path: Path, scheme: str
+) -> None:
+    options = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    with (
+        serve(ROOT / "models", tmp_path / "errors.txt") as address,
+        open_page(chromium, address, **options) as (page, _),
+    ):
+        page.get_by_role("tab", name="Scoreboard").click()  # it would not be there behind three dots
+        board = page.locator("#scoreboard")
+        expect(board.locator(".tl-verdict")).to_contain_text("photos that they never trained on")
+        summary = board.get_by_role("table", name="Each network in numbers")
+        for role in ROLES:
+            expect(summary.get_by_role("columnheader", name=role)).to_be_visible()
+        expect(summary.get_by_role("row", name="accuracy").first).to_contain_text("%")
+        expect(board.get_by_role("img", name="Accuracy against the time")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        # A container that hides what sticks out would keep it from the page's width as well.
+        sticks_out = (
+            "(one) => one.getBoundingClientRect().right > 390 || one.scrollWidth > one.clientWidth + 1"
+        )
+        parts = "[...document.querySelectorAll('#scoreboard :is(table, td, th, h2, p, dd, .tl-panel)')]"
+        assert page.evaluate(f"{parts}.length") > 200
+        assert page.evaluate(f"{parts}.filter({sticks_out}).map((one) => one.outerHTML)") == []
+
+
 # The API
 
 

@@ -143,10 +143,16 @@ class Bundle:
         """The first twelve digits of `sha256`, by which people and answers name the bundle."""
         return self.sha256[:12]
 
+    @cached_property
+    def size_bytes(self) -> int:
+        """Size of the ONNX graph's file."""
+        return len(self.model)
+
     def without_model(self) -> "Bundle":
         """Return the record alone, for who has a session of the graph and no use for its bytes."""
         record = dataclasses.replace(self, model=b"")
-        vars(record)["sha256"] = self.sha256  # what the cached property would compute of nothing
+        # What the cached properties would compute of nothing.
+        vars(record).update(sha256=self.sha256, size_bytes=self.size_bytes)
         return record
 
     def write(self, folder: Path) -> None:

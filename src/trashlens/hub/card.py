@@ -8,8 +8,8 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from trashlens.bundle import Bundle
+from trashlens.records import find_pair
 from trashlens.scoreboard import (
-    find_pair,
     format_objects,
     format_pairs,
     format_rejection,

@@ -10,7 +10,6 @@ from trashlens.scoreboard.pictures import (
 from trashlens.scoreboard.robustness import draw_robustness, format_gains, format_robustness
 from trashlens.scoreboard.style import COLOURS, INK, LINE, SOFT, style_axes, write_pictures
 from trashlens.scoreboard.tables import (
-    find_pair,
     format_classes,
     format_confusion,
     format_latency,
@@ -33,7 +32,6 @@ __all__ = [
     "draw_pictures",
     "draw_reliability",
     "draw_robustness",
-    "find_pair",
     "format_classes",
     "format_confusion",
     "format_gains",

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trashlens.bundle import Bundle
+from trashlens.records import PAIRS, find_pair, find_speed
 
 __all__ = [
-    "find_pair",
     "format_classes",
     "format_confusion",
     "format_latency",
@@ -19,9 +19,6 @@ __all__ = [
     "format_signed",
     "format_table",
 ]
-
-PAIRS = (("student", "baseline"), ("teacher", "student"), ("teacher", "baseline"))
-"""Who is compared with whom; the first of a pair is the one expected to be better."""
 
 
 def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
@@ -37,7 +34,7 @@ def format_table(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
             accuracy = f"{test['accuracy']:.3f} ({low:.3f} to {high:.3f})"
             macro_f1 = f"{test['macro_f1']:.3f}"
         if latency:
-            time, speed = f"{latency['infer_ms_p50']:.1f} ms", _format_speed(latency, bundles)
+            time, speed = f"{latency['infer_ms_p50']:.1f} ms", _format_speed(bundles, role)
         rows.append(
             f"| {role} | {bundle.architecture} | {bundle.parameters / 1e6:.1f} M "
             f"| {len(bundle.model) / 1e6:.1f} MB | {accuracy} | {macro_f1} | {time} | {speed} |"
@@ -53,7 +50,7 @@ def format_latency(bundles: Mapping[str, Bundle]) -> str:
         if latency:
             rows.append(
                 f"| {role} | {latency['infer_ms_p50']:.1f} ms | {latency['infer_ms_p95']:.1f} ms "
-                f"| {_format_speed(latency, bundles)} | {latency['requests']} photos "
+                f"| {_format_speed(bundles, role)} | {latency['requests']} photos "
                 f"on {latency['cpu']} |"
             )
     return "\n".join(rows)
@@ -219,20 +216,6 @@ def format_report(bundles: Mapping[str, Bundle], *, name: str = "test") -> str:
     return "\n\n".join(parts)
 
 
-def find_pair(
-    bundles: Mapping[str, Bundle], role: str, other: str, *, name: str = "test"
-) -> Mapping[str, Any] | None:
-    """Return what `compare_paired` said of the network `other` and then `role`, if it was these very bundles.
-
-    Each bundle's record names the other's graph: a bundle that was exported anew since has no comparison yet.
-    """
-    if not {role, other} <= set(bundles):
-        return None
-    pairs = (bundles[role].metrics.get(name) or {}).get("paired") or {}
-    pair: Mapping[str, Any] | None = pairs.get(other)
-    return pair if pair and pair["bundle"] == bundles[other].short_id else None
-
-
 def format_rows(header: Sequence[str], rows: Sequence[Sequence[str]], *, aligned: str = "l") -> str:
     """Return a Markdown table; `aligned` is `l` for each column of words, other columns hold numbers."""
     rules = ("---" if side == "l" else "---:" for side in aligned.ljust(len(header), "-"))
@@ -246,15 +229,9 @@ def _format_interval(value: float, interval: Sequence[float] | None) -> str:
     )
 
 
-def _format_speed(latency: Mapping[str, Any], bundles: Mapping[str, Bundle]) -> str:
-    """Return how many times as fast as the teacher a network is, if it was timed beside this very teacher.
-
-    Records of earlier versions do not name the teacher, and are believed.
-    """
-    teacher = bundles.get("teacher")
-    if "teacher" in latency and (teacher is None or latency["teacher"] != teacher.short_id):
-        return "–"
-    return f"{latency['times_teacher_speed']:.1f}×"
+def _format_speed(bundles: Mapping[str, Bundle], role: str) -> str:
+    speed = find_speed(bundles, role)
+    return "–" if speed is None else f"{speed:.1f}×"
 
 
 def format_signed(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
 
-__all__ = ["render_origins"]
+__all__ = ["UNKNOWN", "describe_run", "render_origins"]
 
 UNKNOWN = "not recorded"
 
@@ -26,6 +26,17 @@ def render_origins(classifiers: Mapping[str, Classifier]) -> str:
     )
 
 
+def describe_run(provenance: Mapping[str, Any]) -> str:
+    """Return the name of the run that trained a network, HTML, and the way there where it is in W&B."""
+    run = provenance.get("run")
+    if not run:
+        return UNKNOWN
+    name = f"W&amp;B run <code>{escape(run['id'])}</code>"
+    if (run.get("url") or "").startswith("https://"):
+        return f'<a href="{escape(run["url"])}" target="_blank" rel="noopener">{name}</a>'
+    return f"{name}, recorded offline"
+
+
 def _render_block(bundle: Bundle, teacher: Bundle | None) -> str:
     provenance = bundle.provenance
     checkpoint = provenance.get("checkpoint_sha256")
@@ -34,7 +45,7 @@ def _render_block(bundle: Bundle, teacher: Bundle | None) -> str:
         "from checkpoint": f"<code>{escape(checkpoint[:12])}</code>" if checkpoint else UNKNOWN,
         "learned from": _describe_lesson(provenance, teacher),
         "photos": _describe_data(provenance),
-        "run": _describe_run(provenance),
+        "run": describe_run(provenance),
         "code": _describe_code(provenance),
         "test accuracy": _describe_test(bundle),
         "is sure": _describe_threshold(bundle),
@@ -63,16 +74,6 @@ def _describe_data(provenance: Mapping[str, Any]) -> str:
     count = sum(data["photos"]["train"].values())
     dataset, split = escape(data["dataset"]), escape(data["split"])
     return f"{count:,} of {dataset}, {split} split, list <code>{escape(data['manifest_sha256'][:12])}</code>"
-
-
-def _describe_run(provenance: Mapping[str, Any]) -> str:
-    run = provenance.get("run")
-    if not run:
-        return UNKNOWN
-    name = f"W&amp;B run <code>{escape(run['id'])}</code>"
-    if (run.get("url") or "").startswith("https://"):
-        return f'<a href="{escape(run["url"])}" target="_blank" rel="noopener">{name}</a>'
-    return f"{name}, recorded offline"
 
 
 def _describe_code(provenance: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from trashlens.ui.device import build_device_tab, device_routes
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
+from trashlens.ui.scores import render_scores
 from trashlens.ui.webcam import build_webcam_tab
 
 __all__ = ["build_page", "launch_options"]
@@ -96,13 +97,15 @@ def build_page(desk: Desk) -> gr.Blocks:
                 photo = build_photo_tab(desk)
             with gr.Tab("Webcam", id="webcam") as webcam_tab:
                 build_webcam_tab(desk)
-            with gr.Tab("Batch", id="batch") as batch_tab:
-                build_batch_tab(desk)
             with gr.Tab("On device", id="device") as device_tab:
                 build_device_tab(desk)
+            with gr.Tab("Batch", id="batch") as batch_tab:
+                build_batch_tab(desk)
+            with gr.Tab("Scoreboard", id="scoreboard") as scores_tab:
+                gr.HTML(render_scores(desk.lineup), elem_id="scoreboard", apply_default_css=False)
         gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
         gr.HTML(FOOTER, apply_default_css=False)
-        for tab in (photo_tab, webcam_tab, batch_tab, device_tab):
+        for tab in (photo_tab, webcam_tab, device_tab, batch_tab, scores_tab):
             # Removing the component from the page is what makes Gradio end its camera track.
             state = f'{{__type__: "update", visible: {str(tab is photo_tab).lower()}}}'
             tab.select(None, None, photo, js=f"() => ({state})", show_progress="hidden")
@@ -133,7 +136,7 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
     return {
         "theme": _build_theme(),
         "head": f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
-        "css_paths": Path(__file__).with_name("style.css"),
+        "css_paths": [Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
         "max_file_size": desk.settings.upload_bytes,
         "state_session_capacity": SESSIONS,
         "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget, routes),
