@@ -15,20 +15,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from trashlens.benchmark.camera import FLAGS
 from trashlens.machine import find_free_port
 
 ROOT = Path(__file__).parent.parent
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
 REMEMBER_TRACKS = """
 (() => {
     window.tracks = [];
@@ -103,7 +93,12 @@ def launch_chromium(video: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_chromium(),
-            args=[*FLAGS, f"--use-file-for-fake-video-capture={video}"],
+            args=[
+                *FLAGS,
+                "--no-sandbox",
+                "--disable-quic",
+                f"--use-file-for-fake-video-capture={video}",
+            ],
         )
         yield browser
         browser.close()

@@ -82,4 +82,5 @@ def test_a_sweep_amid_uploads_loses_none_and_goes_on(tmp_path: Path) -> None:
     while thread.is_alive():
         room.sweep(60)
     thread.join()
+    assert len(kept) == 300
     assert all(path.is_file() for path in kept)

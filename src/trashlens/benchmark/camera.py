@@ -20,7 +20,7 @@ from trashlens.errors import BenchmarkError
 if TYPE_CHECKING:  # playwright is a tool of development
     from playwright.sync_api import Page
 
-__all__ = ["NO_BROWSER", "CameraResult", "Tab", "find_browser", "measure_camera"]
+__all__ = ["FLAGS", "NO_BROWSER", "CameraResult", "Tab", "find_browser", "measure_camera"]
 
 NO_BROWSER = (
     "A camera needs playwright (pipenv sync --categories dev-packages) and a Chromium "

@@ -44,12 +44,11 @@ class Archive:
             raise ImageError("The zip is no longer there. Send it again.") from error
         try:
             self._zip = zipfile.ZipFile(self._file)
-        except (
-            Exception
-        ) as error:  # of `zipfile`, about a hostile list: struct.error, UnicodeDecodeError, ...
+        except ImageError:
             self._file.close()
-            if isinstance(error, ImageError):
-                raise
+            raise
+        except Exception as error:  # about a hostile list: struct.error, UnicodeDecodeError, ...
+            self._file.close()
             raise ImageError(f"The zip is damaged or cut off. {REPACK}") from error
         self.entries = [
             entry

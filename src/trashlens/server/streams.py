@@ -137,9 +137,8 @@ def stream_routes(
     streams = Streams(desk.settings)
 
     async def take(request: Request) -> Response:
-        if (
-            request.headers.get("sec-fetch-site") == "cross-site"
-        ):  # a page that someone here happens to look at
+        # A page elsewhere that someone here happens to look at.
+        if request.headers.get("sec-fetch-site") == "cross-site":
             return _refuse(403, "Webcams stream from this server's own page only.")
         try:
             return JSONResponse({"place": streams.take()}, 201)

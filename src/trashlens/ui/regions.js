@@ -2,24 +2,24 @@
 
 const KEY = "trashlens-region";
 
+let region = "";
+try {
+    region = localStorage.getItem(KEY) ?? "";
+} catch {} // a browser that keeps nothing
+
 function showRegion() {
     const menu = element.querySelector(".tl-region select");
     if (!menu) return;
-    let region = "";
-    try {
-        region = localStorage.getItem(KEY) ?? "";
-    } catch {} // a browser that keeps nothing
-    if (menu.dataset.chosen !== undefined) region = menu.value;
     menu.value = region;
     for (const line of element.querySelectorAll("p[data-region]")) line.hidden = line.dataset.region !== region;
 }
 
 element.addEventListener("change", ({ target }) => {
     if (!target.matches(".tl-region select")) return;
-    target.dataset.chosen = "";
-    try {
-        localStorage.setItem(KEY, target.value);
-    } catch {} // it holds until the next photo
+    region = target.value;
     showRegion();
+    try {
+        localStorage.setItem(KEY, region);
+    } catch {} // it holds until the page is left
 });
 watch("value", showRegion);
