@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -353,7 +354,7 @@ def test_a_camera_that_is_refused_is_explained(chromium: Browser, url: str) -> N
 def test_viewers_take_turns_and_an_absent_server_is_waited_for(
     models: Path, chromium: Browser, tmp_path: Path
 ) -> None:
-    limits = {"TRASHLENS_VIEWERS": "1", "TRASHLENS_STREAM_S": "6"}
+    limits = {"TRASHLENS_VIEWERS": "1", "TRASHLENS_STREAM_S": "12"}
     seen = re.compile("cardboard|plastic")
     with (
         serve(models, tmp_path / "errors.txt", **limits) as url,
@@ -373,7 +374,7 @@ def test_viewers_take_turns_and_an_absent_server_is_waited_for(
         )  # a silent place waits longer
         start_webcam(first)
         expect(second.locator("#webcam .tl-results")).to_contain_text(
-            "The webcam stopped after 6 seconds"
+            "The webcam stopped after 12 seconds"
         )
         assert track_states(second) == ["ended"]
         expect(winner(first, "teacher", "webcam")).to_have_text(seen)
@@ -565,14 +566,45 @@ def test_a_missing_bundle_ends_in_a_sentence(tmp_path: Path) -> None:
     assert re.fullmatch(r"The bundle \S+teacher has no readable bundle.json\. .*\n", done.stderr)
 
 
-@pytest.mark.parametrize("port", ["abc", "", "-1", "0", "99999"])
-def test_what_is_no_port_ends_in_a_sentence(
-    models: Path, monkeypatch: pytest.MonkeyPatch, port: str
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        (
+            {"GRADIO_SERVER_PORT": "abc"},
+            "error: --port, or TRASHLENS_PORT: Expected a int. Got value: abc",
+        ),
+        ({"GRADIO_SERVER_PORT": "0"}, "error: port is 0; it must be positive."),
+        ({"TRASHLENS_PORT": "99999"}, "error: port is 99999; the largest is 65535."),
+        (
+            {"TRASHLENS_HOST": "no.such.host.invalid"},
+            "'no.such.host.invalid' is no address of this machine.",
+        ),
+        ({"TRASHLENS_HOST": "192.0.2.1"}, "The page cannot be served at 192.0.2.1, port "),
+    ],
+)
+def test_what_is_no_address_ends_in_a_sentence(
+    models: Path, monkeypatch: pytest.MonkeyPatch, address: dict[str, str], sentence: str
 ) -> None:
-    monkeypatch.setenv("GRADIO_SERVER_PORT", port)
+    for name, value in address.items():
+        monkeypatch.setenv(name, value)
     done = run_app(models)
     assert done.returncode == 2
-    assert done.stderr == f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.\n"
+    assert done.stderr.splitlines()[-1].startswith(sentence)
+    assert "Traceback" not in done.stderr
+
+
+def test_where_somebody_listens_already_it_does_not_move_elsewhere(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("TRASHLENS_PORT", str(port))
+        done = run_app(models)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"The page cannot be served at 127.0.0.1, port {port}: Address already in use. "
+        "Give another --host or --port.\n"
+    )
 
 
 def test_a_proxy_for_the_world_is_none_for_this_machine(models: Path, tmp_path: Path) -> None:

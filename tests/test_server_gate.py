@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trashlens.image import ImageLimits
 from trashlens.server.gate import BUSY, FORM_BYTES, MESSAGE_BYTES, Gate
+from trashlens.server.journal import Journal
 from trashlens.server.settings import Settings
 from trashlens.server.uploads import Room
 
@@ -41,7 +42,8 @@ def ask(
     photo = ImageLimits(max_bytes=MAX_BYTES)
     room = Room(uploads)
     room.sweep(60)
-    gate = Gate(echo, settings=Settings(photo=photo, batch_mb=1, **settings), room=room)
+    chosen = Settings(photo=photo, batch_mb=1, **settings)
+    gate = Gate(echo, settings=chosen, room=room, journal=Journal(chosen))
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(gate)
@@ -196,7 +198,7 @@ def test_uploads_on_their_way_count_before_they_have_come(tmp_path: Path) -> Non
         room.sweep(60)  # nothing was kept after all
         await send()
 
-    visit(partial(Gate, settings=settings, room=room), visitor)
+    visit(partial(Gate, settings=settings, room=room, journal=Journal(settings)), visitor)
     assert sorted(codes[:6]) == [200, 200, 200, 503, 503, 503]
     assert codes[6:] == [503, 200]
 
@@ -213,6 +215,7 @@ def test_more_open_requests_than_allowed_are_told_to_come_back(tmp_path: Path) -
                 group.start_soon(send, path)
         await send("/")
 
-    visit(partial(Gate, settings=Settings(connections=2), room=Room(tmp_path)), visitor)
+    settings = Settings(connections=2)
+    visit(partial(Gate, settings=settings, room=Room(tmp_path), journal=Journal(settings)), visitor)
     assert sorted(codes[:-1]) == [200, 200, 200, 503]
     assert codes[-1] == 200

@@ -1,4 +1,4 @@
-"""The page as a whole: header, tabs, footer, looks, and how it is served."""
+"""The page as a whole: header, tabs, footer, looks, and how it is mounted."""
 
 import json
 from functools import partial
@@ -7,13 +7,15 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from fastapi import FastAPI
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
 from trashlens.classifier import Comparison
 from trashlens.image import READABLE
 from trashlens.server.desk import Desk
-from trashlens.server.front import front_options
+from trashlens.server.front import ANSWERS, build_front
+from trashlens.server.journal import Journal
 from trashlens.server.settings import too_large
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
@@ -26,7 +28,7 @@ from trashlens.ui.photo_input import NOT_UPLOADED
 from trashlens.ui.scores import render_scores
 from trashlens.ui.webcam import build_webcam_tab
 
-__all__ = ["build_page", "launch_options"]
+__all__ = ["build_app", "build_page"]
 
 SESSIONS = 128
 """Visitors whose state Gradio keeps, 0.1 MB each; ours is in the browser. A call of the API counts as one."""
@@ -64,20 +66,28 @@ new MutationObserver(() => {{
 class Page(gr.Blocks):
     """Gradio's page, except that a request without a usable file is refused in a sentence."""
 
+    journal: Journal
+
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> Any:
         """Turn a request's values into the handler's arguments.
 
         Raises:
-            gr.Error: a file that was never uploaded, an address elsewhere, or no file at all.
+            gr.Error: a file that was never uploaded, an address elsewhere, no file at all, or no such handler.
         """
+        if block_fn.fn is None:  # what happens in the browser alone
+            raise self._refuse("There is no such function.")
         if _names_address(inputs):
-            raise gr.Error(NOT_UPLOADED, print_exception=False)
+            raise self._refuse(NOT_UPLOADED)
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **options)
-        except gr.Error:
-            raise
+        except gr.Error as error:
+            raise self._refuse(str(error.message)) from error
         except Exception as error:  # path checks, downloads, validation: the file did not get here
-            raise gr.Error(NOT_UPLOADED, print_exception=False) from error
+            raise self._refuse(NOT_UPLOADED) from error
+
+    def _refuse(self, reason: str) -> gr.Error:
+        self.journal.write("api", "refused", size_bytes=None, reason=reason)
+        return gr.Error(reason, print_exception=False)
 
 
 def _names_address(value: object) -> bool:
@@ -90,6 +100,7 @@ def _names_address(value: object) -> bool:
 def build_page(desk: Desk) -> gr.Blocks:
     """Return the page, ready to launch, whose requests `desk` answers."""
     page = Page(title="Trashlens", analytics_enabled=False, fill_width=True)
+    page.journal = desk.journal
     with page:
         gr.HTML(HEADER, apply_default_css=False)
         with gr.Tabs():
@@ -114,8 +125,9 @@ def build_page(desk: Desk) -> gr.Blocks:
     return page
 
 
-def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
-    """Return what `Blocks.launch` needs for the page: its looks, its limits, its gate, and no outside link."""
+def build_app(desk: Desk) -> FastAPI:
+    """Return all that is served: the page in its looks, within its limits, behind its gate."""
+    page = build_page(desk)
     refusals = {
         "File(s) exceed": too_large(desk.settings),
         "Invalid file type": f"This is not an image that can be read. {READABLE}",
@@ -133,18 +145,28 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
     routes = [*frames, *device_routes(desk)]
     icon = quote(LOGO.format(colour="#2f825f"))
     reword = REWORD.format(refusals=json.dumps(refusals))
-    return {
-        "theme": _build_theme(),
-        "head": f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
-        "css_paths": [Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
-        "max_file_size": desk.settings.upload_bytes,
-        "state_session_capacity": SESSIONS,
-        "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget, routes),
-        "footer_links": [],
-        "ssr_mode": False,
-        "enable_monitoring": False,
-        "share": False,
-    }
+    page.state_session_capacity = SESSIONS
+    # By this Gradio knows to refuse a path that was not uploaded; it forgets that where it is mounted.
+    page.has_launched = True
+    desk.journal.watch("waiting", "Requests in the queue.", lambda: len(page._queue))
+    front = build_front(desk, Room(Path(get_upload_folder())), forget, routes)
+    return gr.mount_gradio_app(
+        front,
+        page,
+        path="/",
+        theme=_build_theme(),
+        head=f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
+        css_paths=[Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
+        max_file_size=desk.settings.upload_bytes,
+        app_kwargs={"exception_handlers": ANSWERS},
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+    )
 
 
 def _build_theme() -> gr.themes.Base:
