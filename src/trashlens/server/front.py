@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from trashlens.classifier import Classifier
 from trashlens.errors import BundleError
@@ -57,7 +57,7 @@ def build_front(
             yield
             group.cancel_scope.cancel()
 
-    routes = [Route("/health", health), *more]
+    routes: list[BaseRoute] = [Route("/health", health), *more]
     if desk.settings.metrics:
         routes.append(Route("/metrics", metrics))
     middleware = [Middleware(Gate, settings=desk.settings, room=room, journal=desk.journal)]

@@ -194,8 +194,8 @@ async def _discard(scope: Scope, receive: Receive) -> None:
 def _limit(receive: Receive, most_bytes: int, most_s: float) -> Receive:
     """Return `receive` with bounds.
 
-    It raises `_TooLongError` once more bytes have come than may, TimeoutError when they pause for `SILENT_S` or take
-    `most_s` in all.
+    It raises `_TooLongError` once more bytes have come than may, TimeoutError when they pause for `SILENT_S` or
+    take `most_s` in all.
     """
     received_bytes, deadline_s, whole = 0, anyio.current_time() + most_s, False
 

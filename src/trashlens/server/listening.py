@@ -37,7 +37,7 @@ def serve(app: ASGIApp, *, host: str, port: int, connections: int) -> None:
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,
-        http=_bound_protocol(connections),
+        http=type("Bounded", (_Bounded,), {"most": connections}),
         ws="none",
         lifespan="on",
         log_level="warning",
@@ -113,61 +113,64 @@ class _Server(uvicorn.Server):
         print(f"Trashlens is at {self._url}", flush=True)
 
 
-def _bound_protocol(connections: int) -> type[H11Protocol]:
-    """Return uvicorn's protocol, bounded: over `connections`, the one that has been silent for longest is closed.
+class _Bounded(H11Protocol):
+    """uvicorn's protocol, bounded: of more than `most` connections, the one that is silent for longest is closed.
 
     uvicorn by itself waits for ever for a request, the rest of it, and a reader of its answer.
     """
 
-    class Protocol(H11Protocol):
-        silent_since_s: float | None = None
-        closing: asyncio.TimerHandle | None = None
-        stalling: asyncio.TimerHandle | None = None
+    most = 0
+    silent_since_s: float | None = None
+    closing: asyncio.TimerHandle | None = None
+    stalling: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._look()
-            held = [one for one in self.connections if not one.transport.is_closing()]
-            if len(held) > connections:
-                silent = [one for one in held if getattr(one, "silent_since_s", None) is not None]
-                # Who has asked before may be about to ask again.
-                min(
-                    silent, key=lambda one: (one.cycle is not None, one.silent_since_s)
-                ).transport.abort()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look()
+        held = [
+            one
+            for one in self.connections
+            if isinstance(one, _Bounded) and not one.transport.is_closing()
+        ]
+        if len(held) > self.most:
+            min(held, key=_Bounded.worth).transport.abort()
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._look()
+    def worth(self) -> tuple[bool, bool, float]:
+        """Return by what connections are compared: a request, an earlier one, how late it fell silent."""
+        silent = self.silent_since_s is not None
+        return not silent, self.cycle is not None, self.silent_since_s or 0.0
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._look()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._look()
 
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self.stalling = self.loop.call_later(STALLED_S, self.transport.abort)
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
 
-        def resume_writing(self) -> None:
-            self._cancel(self.stalling)
-            super().resume_writing()
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.stalling = self.loop.call_later(STALLED_S, self.transport.abort)
 
-        def connection_lost(self, error: Exception | None) -> None:
+    def resume_writing(self) -> None:
+        self._cancel(self.stalling)
+        super().resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._cancel(self.closing)
+        self._cancel(self.stalling)
+        super().connection_lost(error)
+
+    def _look(self) -> None:
+        """Begin to wait where no request is being answered, and stop where one is."""
+        if self.cycle is not None and not self.cycle.response_complete:
             self._cancel(self.closing)
-            self._cancel(self.stalling)
-            super().connection_lost(error)
+            self.silent_since_s = None
+        elif self.silent_since_s is None:
+            self.silent_since_s = self.loop.time()
+            self.closing = self.loop.call_later(SILENT_S, self.transport.close)
 
-        def _look(self) -> None:
-            """Begin to wait where no request is being answered, and stop where one is."""
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._cancel(self.closing)
-                self.silent_since_s = None
-            elif self.silent_since_s is None:
-                self.silent_since_s = self.loop.time()
-                self.closing = self.loop.call_later(SILENT_S, self.transport.close)
-
-        @staticmethod
-        def _cancel(timer: asyncio.TimerHandle | None) -> None:
-            if timer is not None:
-                timer.cancel()
-
-    return Protocol
+    @staticmethod
+    def _cancel(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()

@@ -150,7 +150,7 @@ def build_app(desk: Desk) -> FastAPI:
     page.has_launched = True
     desk.journal.watch("waiting", "Requests in the queue.", lambda: len(page._queue))
     front = build_front(desk, Room(Path(get_upload_folder())), forget, routes)
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         front,
         page,
         path="/",
@@ -167,6 +167,7 @@ def build_app(desk: Desk) -> FastAPI:
         pwa=False,
         mcp_server=False,
     )
+    return front
 
 
 def _build_theme() -> gr.themes.Base:
