@@ -16,6 +16,7 @@ from trashlens.ui.cards import (
     render_timing,
     render_verdict,
 )
+from trashlens.ui.examples import build_photo_examples
 from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
 
 __all__ = ["build_photo_tab"]
@@ -36,6 +37,7 @@ def build_photo_tab(desk: Desk) -> gr.Image:
                 height=410,
                 elem_id="photo",
             )
+            build_photo_examples(desk)
         with gr.Column(scale=9, min_width=640):
             results = gr.HTML(
                 render_empty(desk.lineup, INVITATION), elem_id="photo-results", apply_default_css=False
