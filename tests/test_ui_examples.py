@@ -1,7 +1,5 @@
 """The examples: what is drawn, what is served, and what a visitor can do with them."""
 
-import io
-import json
 import re
 import urllib.error
 import urllib.request
@@ -10,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import ROOT, TIMEOUT_MS, launch_chromium, open_page, serve
-from conftest import COLOURS, LABELS, coloured_photo, encode
-from PIL import Image
+from conftest import LABELS, coloured_photo, encode
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from trashlens.errors import ImageError
@@ -154,7 +151,7 @@ def test_it_replaces_a_photo_of_ones_own_and_the_camera(page: Page) -> None:
     expect_teacher(page, "glass")
     example(page, "plastic").click()
     expect_teacher(page, "plastic")
-    page.get_by_label("Clear").first.click()
+    page.get_by_label("Remove Image").click()
     page.locator("#photo").get_by_label("Capture from camera").click()
     example(page, "trash").click()
     expect_teacher(page, "trash")

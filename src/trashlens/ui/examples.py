@@ -19,7 +19,7 @@ from trashlens.server.desk import Desk
 
 __all__ = ["MOST", "build_photo_examples", "examples_routes", "render_examples"]
 
-DRAWN = "No photo at hand? Try a drawing, of which the networks may be less sure:"
+DRAWN = "No photo at hand? Try a drawing; the networks may be less sure of it."
 OFFERED = "No photo at hand? Try one of these:"
 FAILED = "The example could not be fetched. Reload the page, or choose a photo of your own."
 DRAWING, EXAMPLE = "Drawing: {}", "Example: {}"

@@ -9,9 +9,9 @@ __all__ = ["LEADS", "build_lead"]
 LEADS = {
     "photo": "One photo, three answers. It goes to this server, which deletes it within minutes.",
     "webcam": "Live answers while you film. Frames go to this server, which keeps none of them.",
-    "device": "The student runs in your browser. No picture leaves this device.",
-    "batch": "Many photos at once, in one table. They go to this server, which deletes them within minutes.",
-    "scoreboard": "How good and how fast the three networks are. This tab takes no photo and sends none.",
+    "device": "The student alone, in your browser. No picture leaves this device.",
+    "batch": "Many photos at once, in one table. This server deletes them within minutes.",
+    "scoreboard": "How good and how fast the three networks are. No photo is needed here.",
 }
 """By tab."""
 

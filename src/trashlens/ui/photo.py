@@ -34,7 +34,7 @@ def build_photo_tab(desk: Desk) -> gr.Image:
                 sources=["upload", "clipboard", "webcam"],
                 placeholder=PLACEHOLDER.format(megabytes=desk.settings.photo.max_bytes // 2**20),
                 alt_text="The photo you sent",
-                height=410,
+                height=350,
                 elem_id="photo",
             )
             build_photo_examples(desk)
