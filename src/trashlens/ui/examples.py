@@ -96,7 +96,9 @@ def examples_routes(desk: Desk) -> list[Route]:
 def _load(folder: Path) -> tuple[_Example, ...]:
     """Return the first photos of a folder, by name; decoded once, however many tabs show them."""
     if not folder.is_dir():
-        raise ImageError(f"There is no folder {folder}. Set `examples` to a folder of photos, or not at all.")
+        raise ImageError(
+            f"There is no folder {folder}. Set `examples` to a folder of photos, or not at all."
+        )
     return tuple(_open(path) for path in list_photos(folder)[:MOST])
 
 
