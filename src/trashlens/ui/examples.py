@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from trashlens.errors import ImageError
+from trashlens.errors import ImageError, first_line
 from trashlens.image import decode_image, encode_thumbnail, list_photos
 from trashlens.server.desk import Desk
 
@@ -103,9 +103,9 @@ def _load(folder: Path) -> tuple[_Example, ...]:
 
 
 def _open(path: Path) -> _Example:
-    version = sha256(path.read_bytes()).hexdigest()[:16]
-    return _Example(
-        path=path,
-        address=quote(f"examples/{version}/{path.name}"),
-        thumbnail=encode_thumbnail(decode_image(path)),
-    )
+    try:
+        version = sha256(path.read_bytes()).hexdigest()[:16]
+        thumbnail = encode_thumbnail(decode_image(path))
+    except (ImageError, OSError) as error:
+        raise ImageError(f"The example {path} cannot be offered: {first_line(error)}") from error
+    return _Example(path=path, address=quote(f"examples/{version}/{path.name}"), thumbnail=thumbnail)
