@@ -187,4 +187,7 @@ def _build_theme() -> gr.themes.Base:
         block_border_color_dark="#2d3430",
         block_shadow="none",
         block_shadow_dark="none",
+        block_label_background_fill_dark="#1b201d",
+        table_odd_background_fill_dark="#1b201d",
+        table_even_background_fill_dark="#222824",
     )
