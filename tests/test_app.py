@@ -446,7 +446,7 @@ def test_the_scoreboard_lists_the_networks_and_fits_a_phone(
     ):
         page.get_by_role("tab", name="Scoreboard").click()  # it would not be there behind three dots
         board = page.locator("#scoreboard")
-        expect(board.locator(".tl-verdict")).to_contain_text("photos that they never trained on")
+        expect(board.locator(".tl-verdict")).to_contain_text("photos that the networks never trained on")
         summary = board.get_by_role("table", name="Each network in numbers")
         for role in ROLES:
             expect(summary.get_by_role("columnheader", name=role)).to_be_visible()

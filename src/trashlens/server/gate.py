@@ -35,6 +35,7 @@ PUBLIC = re.compile(
     | (static | assets)/.+
     | webcam(/\w+(/close)?)?
     | device/\w+/[\w.-]+
+    | examples/\w+/[^/]+
     | gradio_api/
       ( (info | startup-events | theme\.css | upload | upload_progress)/?
       | (queue/(join | data) | cancel | reset)/?

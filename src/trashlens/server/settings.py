@@ -32,6 +32,8 @@ class Settings:
     """Port to listen at. GRADIO_SERVER_PORT counts as well."""
     models: Path = Path("models")
     """Folder of the three bundles."""
+    examples: Path | None = None
+    """Folder of photos that visitors may try, the first 12 by name; by default drawings that come along."""
     provider: str = CPU
     """Where the networks compute: `cpu`, or what else the installed ONNX Runtime knows (`trashlens.providers`)."""
     photo: ImageLimits = field(default_factory=ImageLimits)

@@ -15,7 +15,7 @@ def build_camera_tab(name: str, *, controls: str, note: str, results: str) -> No
 
     `NAME.js` in this folder runs it: a function's body, in which `element` is what is laid out here.
     """
-    scripts = [FOLDER / "camera.js", FOLDER / f"{name}.js"]
+    scripts = [FOLDER / "camera.js", FOLDER / "examples.js", FOLDER / f"{name}.js"]
     gr.HTML(
         '<div class="tl-camera"><div>'
         '<video playsinline muted aria-label="What the camera shows"></video>'

@@ -16,14 +16,12 @@ from trashlens.classifier import Classifier
 from trashlens.server.desk import Desk
 from trashlens.ui.camera import build_camera_tab
 from trashlens.ui.cards import render_empty
+from trashlens.ui.examples import render_examples
 
 __all__ = ["build_device_tab", "device_routes"]
 
 ROLE = "student"
-INVITATION = (
-    "Start the camera or choose a photo: the student runs in your browser, "
-    "and no picture leaves this device."
-)
+INVITATION = "Start the camera or choose a photo, and the result follows."
 ABSENT = "The student is unavailable here, so there is nothing to run on your device."
 NOTE = (
     "Latency is the way from a frame to its result, all of it on this device. What is needed for that is fetched "
@@ -43,6 +41,7 @@ def build_device_tab(desk: Desk) -> None:
         "device",
         controls=(
             '<label class="tl-choose"><input type="file" accept="image/*">Choose a photo</label>'
+            f"{render_examples(desk) if student else ''}"
             f'<data class="tl-setup" value="{escape(setup)}"></data>'
         ),
         note=NOTE,

@@ -22,6 +22,8 @@ from trashlens.server.uploads import Room
 from trashlens.ui.batch import build_batch_tab
 from trashlens.ui.cards import render_cards, render_problem, render_verdict
 from trashlens.ui.device import build_device_tab, device_routes
+from trashlens.ui.examples import examples_routes
+from trashlens.ui.leads import build_lead
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
@@ -105,14 +107,19 @@ def build_page(desk: Desk) -> gr.Blocks:
         gr.HTML(HEADER, apply_default_css=False)
         with gr.Tabs():
             with gr.Tab("Photo", id="photo") as photo_tab:
+                build_lead("photo")
                 photo = build_photo_tab(desk)
             with gr.Tab("Webcam", id="webcam") as webcam_tab:
+                build_lead("webcam")
                 build_webcam_tab(desk)
             with gr.Tab("On device", id="device") as device_tab:
+                build_lead("device")
                 build_device_tab(desk)
             with gr.Tab("Batch", id="batch") as batch_tab:
+                build_lead("batch")
                 build_batch_tab(desk)
             with gr.Tab("Scoreboard", id="scoreboard") as scores_tab:
+                build_lead("scoreboard")
                 gr.HTML(render_scores(desk.lineup), elem_id="scoreboard", apply_default_css=False)
         gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
         gr.HTML(FOOTER, apply_default_css=False)
@@ -142,7 +149,7 @@ def build_app(desk: Desk) -> FastAPI:
         return render_verdict(comparison) + render_cards(desk.lineup, comparison)
 
     frames = stream_routes(desk, render=render, render_problem=partial(render_problem, desk.lineup))
-    routes = [*frames, *device_routes(desk)]
+    routes = [*frames, *device_routes(desk), *examples_routes(desk)]
     icon = quote(LOGO.format(colour="#2f825f"))
     reword = REWORD.format(refusals=json.dumps(refusals))
     page.state_session_capacity = SESSIONS
@@ -203,4 +210,7 @@ def _build_theme() -> gr.themes.Base:
         block_border_color_dark="#2d3430",
         block_shadow="none",
         block_shadow_dark="none",
+        block_label_background_fill_dark="#1b201d",
+        table_odd_background_fill_dark="#1b201d",
+        table_even_background_fill_dark="#222824",
     )

@@ -16,6 +16,7 @@ from trashlens.ui.cards import (
     render_timing,
     render_verdict,
 )
+from trashlens.ui.examples import build_photo_examples
 from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
 
 __all__ = ["build_photo_tab"]
@@ -33,9 +34,10 @@ def build_photo_tab(desk: Desk) -> gr.Image:
                 sources=["upload", "clipboard", "webcam"],
                 placeholder=PLACEHOLDER.format(megabytes=desk.settings.photo.max_bytes // 2**20),
                 alt_text="The photo you sent",
-                height=410,
+                height=350,
                 elem_id="photo",
             )
+            build_photo_examples(desk)
         with gr.Column(scale=9, min_width=640):
             results = gr.HTML(
                 render_empty(desk.lineup, INVITATION), elem_id="photo-results", apply_default_css=False

@@ -18,13 +18,11 @@ def render_intro(bundles: Mapping[str, Bundle], missing: Sequence[str] = ()) -> 
     if not any("test" in bundle.metrics for bundle in bundles.values()):
         said = "The records of these networks hold no scores yet; what is known of them is below."
     elif photos is None:
-        said = "How good the networks are, each on photos that it never trained on. Not all saw the same ones."
+        said = "Scores of each network on photos that it never trained on. Not all saw the same ones."
     else:
         source = f", the test photos of {escape(dataset)}" if dataset else ""
         source += f" in its {escape(split)} split" if dataset and split else ""
-        said = (
-            f"How good the networks are: scores on {photos} photos that they never trained on{source}."
-        )
+        said = f"Scores on {photos} photos that the networks never trained on{source}."
     if missing:
         said += f" Unavailable here: {list_words([f'the {role}' for role in missing])}."
     return f'<p class="tl-verdict">{said}</p>'

@@ -10,7 +10,7 @@ __all__ = ["build_webcam_tab"]
 INVITATION = "Start the camera, hold one object in front of it, and the results follow."
 NOTE = (
     "Latency is the way of a frame from your browser to the server and back as a result. Both numbers cover the "
-    "last moments. Frames are not kept."
+    "last moments."
 )
 
 
