@@ -563,7 +563,9 @@ def run_app(models: Path) -> subprocess.CompletedProcess[str]:
 def test_a_missing_bundle_ends_in_a_sentence(tmp_path: Path) -> None:
     done = run_app(tmp_path)
     assert done.returncode == 2
-    assert re.fullmatch(r"The bundle \S+teacher has no readable bundle.json\. .*\n", done.stderr)
+    *each, last = done.stderr.splitlines()
+    assert [line.split(" does not serve: ")[0] for line in each] == [f"The {role}" for role in ROLES]
+    assert re.fullmatch(r"The bundle \S+teacher has no readable bundle.json\. .*", last)
 
 
 @pytest.mark.parametrize(
@@ -646,7 +648,11 @@ def test_with_a_damaged_bundle_the_other_two_serve(
             assert json.load(health) == {
                 "status": "degraded",
                 "roles": {"teacher": "unavailable", "baseline": "ready", "student": "ready"},
+                "reasons": {
+                    "teacher": "The SHA-256 of teacher/model.onnx differs from the one in bundle.json."
+                },
             }
+    assert f"The teacher does not serve: The SHA-256 of {tmp_path}" in (tmp_path / "errors.txt").read_text()
 
 
 # Limits, and what a stranger can fetch
