@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlparse
 
+import httpx
 import numpy as np
 import onnx
 import pytest
@@ -71,8 +72,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve(models, tmp_path_factory.mktemp("server") / "errors.txt") as address:
+def errors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server says on stderr."""
+    return tmp_path_factory.mktemp("server") / "errors.txt"
+
+
+@pytest.fixture(scope="module")
+def url(models: Path, errors: Path) -> Iterator[str]:
+    with serve(models, errors) as address:
         yield address
 
 
@@ -524,6 +531,54 @@ def test_the_api_answers_a_malformed_request_with_a_sentence(url: str, values: l
     assert call_classify(url, "good.jpg", encode(coloured_photo("metal")))[0] == "complete"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("call/anything", b'{"data": []}', 404),
+        ("call/classify", b"{", 422),
+        ("call/classify", b"[]", 422),
+        ("queue/join", b'{"data": [null], "fn_index": 999, "session_hash": "a"}', 400),
+        ("queue/join", b'{"data": [null], "fn_index": -1, "session_hash": "a"}', 400),
+        ("queue/join", b"{}", 422),
+        ("cancel", b"{}", 422),
+        ("upload", b"hello", 400),
+    ],
+)
+def test_a_request_without_sense_is_refused_in_one_line(
+    url: str, errors: Path, path: str, body: bytes, status: int
+) -> None:
+    before = errors.read_text()
+    request = urllib.request.Request(
+        f"{url}gradio_api/{path}", body, {"Content-Type": "application/json"}, method="POST"
+    )
+    with pytest.raises(urllib.error.HTTPError) as refusal, urllib.request.urlopen(request):
+        pass
+    refusal.value.close()
+    assert refusal.value.code == status
+    assert errors.read_text().removeprefix(before).count("\n") <= 1
+
+
+def test_an_upload_without_a_name_is_refused_and_what_is_not_there_is_not_found(
+    url: str, errors: Path
+) -> None:
+    before = errors.read_text()
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        content = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nhello\r\n--b--\r\n'
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        refusal = client.post("gradio_api/upload", content=content, headers=kind)
+        assert (refusal.status_code, refusal.json()) == (400, {"detail": "The request is malformed."})
+        assert "event: error" in client.get("gradio_api/call/classify/nosuch").text
+        assert "session_not_found" in client.get("gradio_api/queue/data?session_hash=nosuch").text
+        # A function that the page has, but in the browser alone.
+        functions = client.get("config").json()["dependencies"]
+        local, *_ = (one["id"] for one in functions if not one["backend_fn"])
+        join = {"data": [None], "fn_index": local, "session_hash": "alone"}
+        client.post("gradio_api/queue/join", json=join).raise_for_status()
+        said = client.get("gradio_api/queue/data?session_hash=alone").text
+        assert "There is no such function." in said
+    assert "Traceback" not in errors.read_text().removeprefix(before)
+
+
 def test_gradio_client_sees_classify_alone_and_can_call_it(url: str, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(encode(coloured_photo("metal")))
@@ -652,7 +707,9 @@ def test_with_a_damaged_bundle_the_other_two_serve(
                     "teacher": "The SHA-256 of teacher/model.onnx differs from the one in bundle.json."
                 },
             }
-    assert f"The teacher does not serve: The SHA-256 of {tmp_path}" in (tmp_path / "errors.txt").read_text()
+    assert (
+        f"The teacher does not serve: The SHA-256 of {tmp_path}" in (tmp_path / "errors.txt").read_text()
+    )
 
 
 # Limits, and what a stranger can fetch
