@@ -22,6 +22,7 @@ from PIL import Image
 from trashlens.errors import TrashlensError
 from trashlens.lineup import load_lineup
 from trashlens.machine import return_large_memory
+from trashlens.server.dataset import open_feedback
 from trashlens.server.desk import Desk
 from trashlens.server.settings import parse_settings
 from trashlens.server.uploads import make_room
@@ -61,9 +62,11 @@ def main() -> int:
         # Only now, since Gradio reads these variables as it is imported.
         from trashlens.ui import build_page, launch_options
 
-        desk = Desk(load_lineup(settings.models, provider=settings.provider), settings)
-        page = build_page(desk)
-        page.launch(**launch_options(page, desk), server_port=int(port) if port else None)
+        lineup = load_lineup(settings.models, provider=settings.provider)
+        with open_feedback(settings) as feedback:
+            desk = Desk(lineup, settings, feedback)
+            page = build_page(desk)
+            page.launch(**launch_options(page, desk), server_port=int(port) if port else None)
     except KeyboardInterrupt:
         return 130  # while it started; later Gradio ends by itself
     except TrashlensError as error:

@@ -3,6 +3,7 @@
 TrashlensError        its message is one sentence for the user: what is wrong, what would work
 ├── ImageError        the file is not a photo we can read
 ├── RequestError      the server has no time for this request
+├── FeedbackError     what a visitor gives cannot be kept
 ├── BundleError       a bundle is missing, damaged or of another format
 ├── ProviderError     ONNX Runtime cannot compute where it was told to
 ├── DataError         a data source or split manifest is missing or damaged
@@ -19,6 +20,7 @@ __all__ = [
     "BundleError",
     "DataError",
     "ExportError",
+    "FeedbackError",
     "HubError",
     "ImageError",
     "ProviderError",
@@ -46,6 +48,10 @@ class ImageError(TrashlensError):
 
 class RequestError(TrashlensError):
     """The server has no time for this request."""
+
+
+class FeedbackError(TrashlensError):
+    """What a visitor gives cannot be kept, or not where the settings say."""
 
 
 class BundleError(TrashlensError):

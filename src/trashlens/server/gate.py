@@ -30,6 +30,7 @@ PUBLIC = re.compile(
     ( (config/? | theme\.css | favicon\.ico | manifest\.json | robots\.txt | health | metrics)?
     | (static | assets)/.+
     | webcam(/\w+(/close)?)?
+    | feedback
     | device/\w+/[\w.-]+
     | gradio_api/
       ( (info | startup-events | theme\.css | upload | upload_progress)/?

@@ -1,6 +1,7 @@
 """What the server allows: every limit with its default, read from the command line or the environment."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from trashlens.machine import count_cores
 from trashlens.providers import CPU
 
 __all__ = ["Settings", "parse_settings", "too_large"]
+
+REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,14 @@ class Settings:
     """Age at which an upload is deleted, seconds."""
     uploads_mb: int = 2048
     """Size of all uploads that are kept at a time, megabytes; further ones are told to try again."""
+    feedback: Path | None = None
+    """Folder for photos whose right class visitors tell, with their consent; without it, and without
+    `feedback_repo`, the page does not ask."""
+    feedback_repo: str | None = None
+    """Dataset on the Hugging Face Hub, `user/name`, that feedback is pushed to with the token in HF_TOKEN; made,
+    and private, where there is none."""
+    feedback_mb: int = 1024
+    """Size of the feedback that is kept in the folder, megabytes; beyond it no more is taken."""
     log: Literal["all", "photos", "none"] = "photos"
     """Which requests leave a line in the log: with `all` each frame of a webcam, too."""
     metrics: bool = False
@@ -61,6 +72,8 @@ class Settings:
         for name, value in vars(self).items():
             if type(value) in (int, float) and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value:g}; it must be positive.")
+        if self.feedback_repo is not None and not REPO.fullmatch(self.feedback_repo):
+            raise ValueError(f"feedback_repo is {self.feedback_repo!r}; give the dataset as user/name.")
 
 
 def too_large(settings: Settings) -> str:

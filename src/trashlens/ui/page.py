@@ -13,6 +13,7 @@ from gradio_client.utils import is_http_url_like
 from trashlens.classifier import Comparison
 from trashlens.image import READABLE
 from trashlens.server.desk import Desk
+from trashlens.server.feedback_route import feedback_routes
 from trashlens.server.front import front_options
 from trashlens.server.settings import too_large
 from trashlens.server.streams import stream_routes
@@ -130,7 +131,8 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
         return render_verdict(comparison) + render_cards(desk.lineup, comparison)
 
     frames = stream_routes(desk, render=render, render_problem=partial(render_problem, desk.lineup))
-    routes = [*frames, *device_routes(desk)]
+    room = Room(Path(get_upload_folder()))
+    routes = [*frames, *device_routes(desk), *feedback_routes(desk, room)]
     icon = quote(LOGO.format(colour="#2f825f"))
     reword = REWORD.format(refusals=json.dumps(refusals))
     return {
@@ -139,7 +141,7 @@ def launch_options(page: gr.Blocks, desk: Desk) -> dict[str, Any]:
         "css_paths": [Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
         "max_file_size": desk.settings.upload_bytes,
         "state_session_capacity": SESSIONS,
-        "app_kwargs": front_options(desk, Room(Path(get_upload_folder())), forget, routes),
+        "app_kwargs": front_options(desk, room, forget, routes),
         "footer_links": [],
         "ssr_mode": False,
         "enable_monitoring": False,
