@@ -15,7 +15,7 @@ from trashlens.errors import FeedbackError, first_line
 from trashlens.server.feedback import Feedback
 from trashlens.server.settings import Settings
 
-__all__ = ["EVERY_MIN", "open_dataset", "open_feedback"]
+__all__ = ["EVERY_MIN", "open_feedback"]
 
 EVERY_MIN = 5
 """How often what is new is pushed, minutes; nothing new makes no commit."""
@@ -37,11 +37,8 @@ def open_feedback(settings: Settings) -> Iterator[Feedback | None]:
     """
     most_bytes = settings.feedback_mb * 2**20
     if settings.feedback_repo is not None:
-        folder = settings.feedback or Path(tempfile.mkdtemp(prefix="trashlens-feedback-"))
-        with open_dataset(settings.feedback_repo, folder, most_bytes=most_bytes) as feedback:
+        with _open_dataset(settings.feedback_repo, settings.feedback, most_bytes) as feedback:
             yield feedback
-        if settings.feedback is None:
-            shutil.rmtree(folder, ignore_errors=True)
     elif settings.feedback is not None:
         yield Feedback(settings.feedback, most_bytes=most_bytes)
     else:
@@ -49,17 +46,35 @@ def open_feedback(settings: Settings) -> Iterator[Feedback | None]:
 
 
 @contextmanager
-def open_dataset(repo: str, folder: Path, *, most_bytes: int) -> Iterator[Feedback]:
-    """Yield feedback whose `folder` is pushed to the dataset `repo`, made private where there is none yet.
+def _open_dataset(repo: str, folder: Path | None, most_bytes: int) -> Iterator[Feedback]:
+    """Yield feedback whose folder, by default one that is removed at the end, is pushed to the dataset `repo`.
 
-    History is kept, since training names a commit; each start writes a folder of its own, so that a server that
-    lost its disk overwrites nothing. At the end the last of it is pushed; if that fails, a line says where it is.
-
-    Raises:
-        FeedbackError: there is no token, or the Hub refuses; one sentence.
+    The last of it is pushed at the end; if that fails, the folder stays and a line in the log names it.
     """
     api = _connect(repo)
-    feedback = Feedback(folder, most_bytes=most_bytes)
+    place = folder or Path(tempfile.mkdtemp(prefix="trashlens-feedback-"))
+    pushed = True
+    try:
+        feedback = Feedback(place, most_bytes=most_bytes)
+        scheduler, public = _start(api, repo, place)
+        feedback.dataset, feedback.public, feedback.lock = scheduler.repo_id, public, scheduler.lock
+        try:
+            yield feedback
+        finally:
+            pushed = _push_last(scheduler)
+    finally:
+        if folder is None and pushed:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _start(api: HfApi, repo: str, folder: Path) -> tuple[CommitScheduler, bool]:
+    """Return what pushes the folder, and whether everyone can read the dataset.
+
+    The dataset is made, and private, where there is none. Its history is kept: what was trained on stays there.
+
+    Raises:
+        FeedbackError: the Hub refuses or does not answer.
+    """
     try:
         scheduler = CommitScheduler(
             repo_id=repo,
@@ -67,28 +82,31 @@ def open_dataset(repo: str, folder: Path, *, most_bytes: int) -> Iterator[Feedba
             private=True,
             folder_path=folder,
             every=EVERY_MIN,
-            ignore_patterns=[
-                "**/.*"
-            ],  # a photo that was being written when an earlier server was killed
+            # A photo that was being written when an earlier server was killed.
+            ignore_patterns=["**/.*"],
             hf_api=api,
         )
-        public = not api.repo_info(repo, repo_type="dataset").private
+        return scheduler, not api.repo_info(repo, repo_type="dataset").private
     except Exception as error:  # HTTP, connection, offline mode: the same to whoever starts the server
         raise FeedbackError(
             f"Feedback cannot go to the dataset {repo}: {_reason(error)}. Check its name, the connection, and "
             "that HF_TOKEN may write there."
         ) from error
-    feedback.dataset, feedback.public, feedback.lock = scheduler.repo_id, public, scheduler.lock
+
+
+def _push_last(scheduler: CommitScheduler) -> bool:
+    """Push what is left and stop; return whether all of it is on the Hub."""
     try:
-        yield feedback
+        scheduler.trigger().result()
+    except Exception as error:
+        where = f"It is in {scheduler.folder_path}."
+        logger.warning(
+            "The last feedback did not reach %s: %s. %s", scheduler.repo_id, _reason(error), where
+        )
+        return False
     finally:
-        try:
-            scheduler.trigger().result()
-        except Exception as error:
-            logger.warning(
-                "The last feedback did not reach %s: %s. It is in %s.", repo, _reason(error), folder
-            )
         scheduler.stop()
+    return True
 
 
 def _connect(repo: str) -> HfApi:
