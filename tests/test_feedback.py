@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import TIMEOUT_MS, launch_chromium, open_page, serve, upload
 from conftest import LABELS, coloured_photo, encode
 from playwright.sync_api import Browser, Page, expect
 
 from trashlens.image import decode_image
+from trashlens.server.feedback import FULL
+from trashlens.ui.feedback import UNREACHED
 
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -141,6 +144,37 @@ def test_the_form_works_with_the_keyboard_alone(page: Page, kept: Path) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".tl-feedback [role=status]")).to_contain_text("Thank you.")
     assert [line["label"] for line in lines_in(kept)] == [LABELS[1]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_screen_reader_finds_its_way(chromium: Browser, url: str, scheme: str) -> None:
+    with open_page(chromium, url, color_scheme=scheme) as (page, _):
+        choose(page, "paper")
+        page.locator(".tl-feedback summary").click()
+        assert Axe().run(page).response["violations"] == []
+        page.get_by_role("group", name="What is it?").get_by_role("radio", name="glass").check()
+        consent = page.get_by_role("checkbox", name="I agree")
+        expect(consent).to_have_accessible_description(re.compile("Nothing that names you"))
+        consent.check()
+        assert Axe().run(page).response["violations"] == []
+
+
+def test_a_refusal_is_read_out_and_what_was_ticked_stays(page: Page, kept: Path) -> None:
+    choose(page, "metal")
+    page.locator(".tl-feedback summary").click()
+    page.get_by_role("radio", name="glass").check()
+    page.get_by_role("checkbox").check()
+    page.route("**/feedback", lambda route: route.fulfill(status=507, json={"detail": FULL}))
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".tl-feedback [role=status]")).to_have_text(FULL)
+    page.unroute("**/feedback")
+    page.route("**/feedback", lambda route: route.abort())
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".tl-feedback [role=status]")).to_have_text(UNREACHED)
+    page.unroute("**/feedback")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".tl-feedback [role=status]")).to_contain_text("Thank you.")
+    assert [line["label"] for line in lines_in(kept)] == ["glass"]
 
 
 def test_a_new_photo_asks_anew(page: Page) -> None:

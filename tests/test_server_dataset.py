@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
+import httpx
 import pytest
-from browser import ROOT, app_environment
-from conftest import coloured_photo
+from browser import ROOT, app_environment, serve, upload
+from conftest import coloured_photo, encode
 from hub_server import TOKEN, Fault, Hub, connect_hub
 from test_server_feedback import answer
 
@@ -123,6 +124,26 @@ def test_a_token_that_does_not_do_is_a_sentence(
     assert "\n" not in str(caught.value)
     assert not token or token not in str(caught.value)
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_server_pushes_what_it_was_given_before_it_ends(
+    hub: Hub, toy_models: Path, tmp_path: Path
+) -> None:
+    variables = {
+        "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": TOKEN,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "TRASHLENS_FEEDBACK_REPO": REPO,
+        "TMPDIR": str(tmp_path / "temporary"),
+    }
+    with serve(toy_models, tmp_path / "errors.txt", **variables) as url:
+        path = upload(url, "photo.jpg", encode(coloured_photo("glass")))
+        values = {"path": path, "label": "metal", "consent": True}
+        assert httpx.post(f"{url}feedback", json=values, timeout=60).status_code == 201
+    assert pushed(hub, tmp_path / "copy") == ["metal"]
+    assert "Traceback" not in (tmp_path / "errors.txt").read_text()
+    assert list((tmp_path / "temporary").glob("trashlens-*")) == []
 
 
 def test_the_app_without_a_token_ends_with_a_sentence_and_code_2(toy_models: Path) -> None:

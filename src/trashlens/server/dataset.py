@@ -58,6 +58,7 @@ def _open_dataset(repo: str, folder: Path | None, most_bytes: int) -> Iterator[F
         feedback = Feedback(place, most_bytes=most_bytes)
         scheduler, public = _start(api, repo, place)
         feedback.dataset, feedback.public, feedback.lock = scheduler.repo_id, public, scheduler.lock
+        pushed = False  # also where the last push is broken off
         try:
             yield feedback
         finally:

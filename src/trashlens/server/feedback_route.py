@@ -1,6 +1,5 @@
 """Where feedback comes in: `POST /feedback` with an uploaded photo's path, its right class, and consent."""
 
-import contextlib
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from PIL import Image
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -57,9 +56,15 @@ def feedback_routes(desk: Desk, room: Room) -> list[Route]:
         if request.headers.get("sec-fetch-site") == "cross-site":
             return _refuse(403, "Feedback is taken from this server's own page only.")
         try:
-            gift = _read(await request.json(), desk, room)
+            asked = await request.json()
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except (ValueError, RecursionError):
+            asked = None
+        try:
+            gift = _read(asked, desk, room)
         except ValueError as error:
-            return _refuse(422, str(error) if type(error) is ValueError else NO_PHOTO)
+            return _refuse(422, str(error))
         if turn.statistics().tasks_waiting >= WAITING:
             return refuse_busy()
         async with turn:
@@ -73,10 +78,10 @@ async def _keep(desk: Desk, feedback: Feedback, gift: _Gift) -> Response:
     if feedback.full:
         desk.journal.write("feedback", "refused", size_bytes=None, reason=FULL)
         return _refuse(507, FULL)
-    if not gift.path.is_file():
-        return _refuse(410, GONE)
-    with contextlib.suppress(OSError):
+    try:
         os.utime(gift.path)  # not swept while it is read
+    except OSError:
+        return _refuse(410, GONE)
     photos: list[Image.Image] = []
     try:
         comparison = await desk.answer(str(gift.path), way="feedback", seen=photos.append)
@@ -85,7 +90,7 @@ async def _keep(desk: Desk, feedback: Feedback, gift: _Gift) -> Response:
     except FeedbackError as error:
         return _refuse(507, str(error))
     except TrashlensError as error:
-        return _refuse(422, str(error))
+        return _refuse(422, str(error).replace(str(gift.path), "the photo"))
 
 
 def _read(asked: Any, desk: Desk, room: Room) -> _Gift:

@@ -7,29 +7,31 @@ from trashlens.server.desk import Desk
 from trashlens.server.feedback import NONE, Feedback
 from trashlens.server.feedback_route import list_labels
 
-__all__ = ["SCRIPT", "render_feedback"]
+__all__ = ["SCRIPT", "UNLESS_GIVEN", "render_feedback"]
 
 SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 """Runs the form, in the element that `render_feedback` is shown in."""
 
+UNLESS_GIVEN = ", except those that are given to it on purpose"
+"""Ends the sentence by which photos are deleted, where feedback is kept."""
 OPEN = "Wrong? Tell us"
 QUESTION = "What is it?"
 NOTHING = "none of these, or no waste"
 CONSENT = (
-    "I agree that this photo and my answer are kept {place}, to train and test such networks. It is mine to give "
-    "and shows no person."
+    "I agree that this photo and my answer are kept {place}, to train and test such networks. "
+    "The photo is mine to give and shows no person."
 )
 ON_SERVER = "on this server"
 IN_PRIVATE = "in the private dataset {dataset} on Hugging Face"
 IN_PUBLIC = "in the public dataset {dataset} on Hugging Face, for everyone to see"
 PRIVACY = (
-    "Kept are a small copy of the photo without its place, time and name, your answer, the networks&rsquo; "
-    "answers and the day: nothing that leads to you. You get a number by which whoever runs this server "
-    "can delete it."
+    "What is kept: a small copy of the photo without its place, time and name; your answer; what the networks "
+    "said; the day. Nothing that names you. You get a number; name it to whoever runs this server, and they can "
+    "delete what is kept under it."
 )
 SEND = "Send"
 SENDING = "Sending"
-THANKS = "Thank you. It is kept as number {name}."
+THANKS = "Thank you. It is kept under the number {name}."
 TOO_OLD = "The photo is no longer at hand. Choose it again above, and then tell us."
 UNREACHED = "The server did not answer. Try again."
 

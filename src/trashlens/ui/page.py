@@ -21,6 +21,7 @@ from trashlens.server.uploads import Room
 from trashlens.ui.batch import build_batch_tab
 from trashlens.ui.cards import render_cards, render_problem, render_verdict
 from trashlens.ui.device import build_device_tab, device_routes
+from trashlens.ui.feedback import UNLESS_GIVEN
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
@@ -46,7 +47,7 @@ HEADER = f"""
 """
 FOOTER = """
 <footer class="tl-footer"><p>Neural networks guess, and sometimes wrongly. Photos are deleted from the server
-within minutes.</p></footer>
+within minutes{unless}.</p></footer>
 """
 
 # A file over the limit, or no image by its name, is refused in the browser already, in Gradio's words; the
@@ -105,7 +106,8 @@ def build_page(desk: Desk) -> gr.Blocks:
             with gr.Tab("Scoreboard", id="scoreboard") as scores_tab:
                 gr.HTML(render_scores(desk.lineup), elem_id="scoreboard", apply_default_css=False)
         gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
-        gr.HTML(FOOTER, apply_default_css=False)
+        unless = UNLESS_GIVEN if desk.feedback else ""
+        gr.HTML(FOOTER.format(unless=unless), apply_default_css=False)
         for tab in (photo_tab, webcam_tab, device_tab, batch_tab, scores_tab):
             # Removing the component from the page is what makes Gradio end its camera track.
             state = f'{{__type__: "update", visible: {str(tab is photo_tab).lower()}}}'
