@@ -29,17 +29,16 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    """Where the server of this test keeps feedback."""
-    return tmp_path / "feedback"
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server of this module keeps feedback."""
+    return tmp_path_factory.mktemp("server") / "feedback"
 
 
-@pytest.fixture
-def url(toy_models: Path, tmp_path: Path, kept: Path) -> Iterator[str]:
-    """A server that deletes uploads two seconds after they came."""
-    settings = {"TRASHLENS_FEEDBACK": str(kept), "TRASHLENS_KEEP_S": "2", "TRASHLENS_METRICS": "true"}
-    with serve(toy_models, tmp_path / "errors.txt", **settings) as address:
+@pytest.fixture(scope="module")
+def url(toy_models: Path, place: Path) -> Iterator[str]:
+    settings = {"TRASHLENS_FEEDBACK": str(place), "TRASHLENS_METRICS": "true"}
+    with serve(toy_models, place.with_name("errors.txt"), **settings) as address:
         yield address
 
 
@@ -49,20 +48,36 @@ def page(chromium: Browser, url: str) -> Iterator[Page]:
         yield opened
 
 
-def choose(page: Page, label: str) -> None:
+class Kept:
+    """What is kept since the test began."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._before = set(place.rglob("*"))
+        self._lines = len(self._read())
+
+    def lines(self) -> list[dict[str, Any]]:
+        return self._read()[self._lines :]
+
+    def files(self) -> set[Path]:
+        return {path for path in self._place.rglob("*") if path.is_file()} - self._before
+
+    def _read(self) -> list[dict[str, Any]]:
+        tables = self._place.rglob("metadata.jsonl")
+        return [json.loads(line) for table in tables for line in table.read_text().splitlines()]
+
+
+@pytest.fixture
+def kept(url: str, place: Path) -> Kept:  # noqa: ARG001 - the server makes the folder
+    return Kept(place)
+
+
+def choose(page: Page, label: str, *, seed: int = 0) -> None:
     """Send a photo of a class and wait for the answer."""
-    content = encode(coloured_photo(label, size=(1600, 1200)), comment=b"taken at home")
+    content = encode(coloured_photo(label, size=(1600, 1200), seed=seed), comment=b"taken at home")
     file = {"name": "my kitchen.jpg", "mimeType": "image/jpeg", "buffer": content}
     page.locator("#photo input[type=file]").set_input_files(file)
     expect(page.locator("#photo-details .tl-timing")).to_be_visible()
-
-
-def lines_in(kept: Path) -> list[dict[str, Any]]:
-    return [
-        json.loads(line)
-        for path in kept.rglob("metadata.jsonl")
-        for line in path.read_text().splitlines()
-    ]
 
 
 def ask(url: str, values: object, **headers: str) -> tuple[int, dict[str, Any]]:
@@ -78,8 +93,14 @@ def ask(url: str, values: object, **headers: str) -> tuple[int, dict[str, Any]]:
             return error.code, json.load(error)
 
 
+def count_answered(url: str) -> float:
+    with urllib.request.urlopen(f"{url}metrics", timeout=60) as metrics:
+        counted = re.search(r'verdict="answered",way="feedback"\} (\S+)', metrics.read().decode())
+    return float(counted[1]) if counted else 0.0
+
+
 def test_nothing_is_kept_before_the_click_and_then_one_photo_and_one_line(
-    page: Page, kept: Path
+    page: Page, kept: Kept
 ) -> None:
     choose(page, "paper")
     panel = page.locator(".tl-feedback")
@@ -93,14 +114,15 @@ def test_nothing_is_kept_before_the_click_and_then_one_photo_and_one_line(
     panel.get_by_role("checkbox").uncheck()
     expect(button).to_be_disabled()
     panel.get_by_role("checkbox").check()
-    assert list(kept.rglob("*")) == []
+    assert kept.lines() == []
+    assert kept.files() == set()
     button.click()
     thanks = panel.get_by_role("status")
     expect(thanks).to_contain_text("Thank you.")
     expect(thanks).to_be_focused()
     expect(panel.locator("form")).to_be_hidden()
-    (line,) = lines_in(kept)
-    (photo,) = kept.rglob("*.jpg")
+    (line,) = kept.lines()
+    (photo,) = (path for path in kept.files() if path.suffix == ".jpg")
     assert line["label"] == "glass"
     assert photo.parent.name == "glass"
     assert line["file_name"] == f"glass/{photo.name}"
@@ -113,25 +135,33 @@ def test_nothing_is_kept_before_the_click_and_then_one_photo_and_one_line(
     assert max(decode_image(photo).size) <= 1024
 
 
-def test_who_thinks_until_the_photo_is_swept_can_still_send(page: Page, url: str, kept: Path) -> None:
-    choose(page, "metal")
-    path = page.locator(".tl-feedback form").get_attribute("data-path")
-    assert path is not None
-    for _ in range(100):
-        if not Path(path).exists():
-            break
-        page.wait_for_timeout(100)
-    assert ask(url, {"path": path, "label": "metal", "consent": True})[0] == 410
-    panel = page.locator(".tl-feedback")
-    panel.get_by_text("Wrong? Tell us").click()
-    panel.get_by_role("radio", name="none of these").check()
-    panel.get_by_role("checkbox").check()
-    panel.get_by_role("button", name="Send").click()
-    expect(panel.get_by_role("status")).to_contain_text("Thank you.")
-    assert [line["label"] for line in lines_in(kept)] == ["none"]
+def test_who_thinks_until_the_photo_is_swept_can_still_send(
+    chromium: Browser, toy_models: Path, tmp_path: Path
+) -> None:
+    settings = {"TRASHLENS_FEEDBACK": str(tmp_path / "feedback"), "TRASHLENS_KEEP_S": "2"}
+    with (
+        serve(toy_models, tmp_path / "errors.txt", **settings) as url,
+        open_page(chromium, url) as (page, _),
+    ):
+        choose(page, "metal")
+        path = page.locator(".tl-feedback form").get_attribute("data-path")
+        assert path is not None
+        for _ in range(100):
+            if not Path(path).exists():
+                break
+            page.wait_for_timeout(100)
+        assert ask(url, {"path": path, "label": "metal", "consent": True})[0] == 410
+        panel = page.locator(".tl-feedback")
+        panel.get_by_text("Wrong? Tell us").click()
+        panel.get_by_role("radio", name="none of these").check()
+        panel.get_by_role("checkbox").check()
+        panel.get_by_role("button", name="Send").click()
+        expect(panel.get_by_role("status")).to_contain_text("Thank you.")
+    (table,) = (tmp_path / "feedback").rglob("metadata.jsonl")
+    assert [json.loads(line)["label"] for line in table.read_text().splitlines()] == ["none"]
 
 
-def test_the_form_works_with_the_keyboard_alone(page: Page, kept: Path) -> None:
+def test_the_form_works_with_the_keyboard_alone(page: Page, kept: Kept) -> None:
     choose(page, "plastic")
     page.locator(".tl-feedback summary").focus()
     page.keyboard.press("Enter")
@@ -143,7 +173,7 @@ def test_the_form_works_with_the_keyboard_alone(page: Page, kept: Path) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".tl-feedback [role=status]")).to_contain_text("Thank you.")
-    assert [line["label"] for line in lines_in(kept)] == [LABELS[1]]
+    assert [line["label"] for line in kept.lines()] == [LABELS[1]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -159,8 +189,8 @@ def test_a_screen_reader_finds_its_way(chromium: Browser, url: str, scheme: str)
         assert Axe().run(page).response["violations"] == []
 
 
-def test_a_refusal_is_read_out_and_what_was_ticked_stays(page: Page, kept: Path) -> None:
-    choose(page, "metal")
+def test_a_refusal_is_read_out_and_what_was_ticked_stays(page: Page, kept: Kept) -> None:
+    choose(page, "metal", seed=1)
     page.locator(".tl-feedback summary").click()
     page.get_by_role("radio", name="glass").check()
     page.get_by_role("checkbox").check()
@@ -174,7 +204,7 @@ def test_a_refusal_is_read_out_and_what_was_ticked_stays(page: Page, kept: Path)
     page.unroute("**/feedback")
     page.get_by_role("button", name="Send").click()
     expect(page.locator(".tl-feedback [role=status]")).to_contain_text("Thank you.")
-    assert [line["label"] for line in lines_in(kept)] == ["glass"]
+    assert [line["label"] for line in kept.lines()] == ["glass"]
 
 
 def test_a_new_photo_asks_anew(page: Page) -> None:
@@ -195,7 +225,7 @@ def test_a_new_photo_asks_anew(page: Page) -> None:
 
 
 def test_the_api_keeps_nothing_without_consent_class_and_photo(
-    url: str, kept: Path, tmp_path: Path
+    url: str, kept: Kept, tmp_path: Path
 ) -> None:
     path = upload(url, "photo.jpg", encode(coloured_photo("paper")))
     good = {"path": path, "label": "glass", "consent": True}
@@ -222,11 +252,12 @@ def test_the_api_keeps_nothing_without_consent_class_and_photo(
         assert said["detail"].endswith("."), values
         assert str(tmp_path) not in said["detail"]
     assert ask(url, good, **{"Sec-Fetch-Site": "cross-site"})[0] == 403
-    assert list(kept.rglob("*")) == []
+    assert kept.lines() == []
+    assert kept.files() == set()
+    before = count_answered(url)
     assert ask(url, good)[0] == 201
-    with urllib.request.urlopen(f"{url}metrics", timeout=60) as metrics:
-        counted = metrics.read().decode()
-    assert 'trashlens_requests_total{verdict="answered",way="feedback"} 1.0' in counted
+    assert [line["label"] for line in kept.lines()] == ["glass"]
+    assert count_answered(url) == before + 1
 
 
 def test_a_server_that_keeps_nothing_asks_nothing(

@@ -48,6 +48,11 @@ class Added:
     """Lines that are not added, by why: `none`, `deleted`, `contradictory` or `known`."""
 
     @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of each photo by path."""
+        return {photo.path: photo.sha256 for photo in self.photos}
+
+    @property
     def manifest(self) -> bytes:
         """The content of the manifest of what is added."""
         return format_manifest(self.photos)
@@ -172,4 +177,5 @@ def _print_all(files: Mapping[str, bytes]) -> NDArray[np.float32]:
 def _print(image: Image.Image) -> NDArray[np.float32]:
     """Return a photo as few pixels around its mean brightness, float32 [16, 16, 3]."""
     pixels = np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX), np.float32)
-    return pixels - pixels.mean()
+    centred: NDArray[np.float32] = pixels - pixels.mean()
+    return centred

@@ -132,14 +132,9 @@ def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, An
         "short_side_px": config.short_side_px,
         "manifest": config.manifest.name,
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-        "content_sha256": _content_hash(
-            hashes | {photo.path: photo.sha256 for photo in added.photos} if added else hashes
-        ),
+        "content_sha256": _content_hash(hashes | (added.hashes if added else {})),
         "differ_from_manifest": sum(hashes[photo.path] != photo.sha256 for photo in photos),
-        "photos": {
-            split: dict(sorted(Counter(photo.label for photo in photos if photo.split == split).items()))
-            for split in SPLITS
-        },
+        "photos": _count_photos(photos),
         "dropped": sorted(dropped),
         **({"added": added.record} if added else {}),
     }
@@ -196,6 +191,14 @@ def splits_differ(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """
     keys = ("split", *{"random": ("seed",), "grouped": ("fold",)}.get(second.get("split", ""), ()))
     return any(key in first and key in second and first[key] != second[key] for key in keys)
+
+
+def _count_photos(photos: Sequence[Photo]) -> dict[str, dict[str, int]]:
+    """Return the number of photos by split and class."""
+    return {
+        split: dict(sorted(Counter(photo.label for photo in photos if photo.split == split).items()))
+        for split in SPLITS
+    }
 
 
 def _content_hash(hashes: Mapping[str, str]) -> str:
