@@ -164,7 +164,7 @@ def test_a_folder_without_feedback_is_a_sentence_code_2_and_nothing_written(
     assert sorted(folder.iterdir()) == before
 
 
-def test_a_run_learns_from_it_and_its_checkpoint_names_the_manifest(
+def test_a_run_learns_from_it_and_its_checkpoint_and_bundle_name_the_manifest(
     given: Path, folder: Path, trashnet: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
     # Few of TrashNet's toys, so that the run takes seconds: the rest are removed after preparing.
@@ -182,6 +182,10 @@ def test_a_run_learns_from_it_and_its_checkpoint_names_the_manifest(
     learned = json.loads((tmp_path / "run" / "checkpoint.json").read_text())["data"]
     assert learned["added"] == record["added"]
     assert learned["manifest_sha256"] == record["manifest_sha256"]
+    options = [f"--models={tmp_path / 'models'}", f"--photos={folder / 'processed' / 'val'}"]
+    assert main(["export", str(tmp_path / "run"), *options]) == 0
+    bundle = json.loads((tmp_path / "models" / "baseline" / "bundle.json").read_text())
+    assert bundle["provenance"]["data"]["added"] == record["added"]
 
 
 def test_a_version_of_the_photos_is_another_one_with_feedback(
