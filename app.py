@@ -23,6 +23,7 @@ from PIL import Image
 from trashlens.errors import TrashlensError
 from trashlens.lineup import load_lineup
 from trashlens.machine import return_large_memory
+from trashlens.server.dataset import open_feedback
 from trashlens.server.desk import Desk
 from trashlens.server.listening import allot_connections, serve
 from trashlens.server.settings import parse_settings
@@ -54,8 +55,10 @@ def main() -> int:
         # Only now, since Gradio reads these variables as it is imported.
         from trashlens.ui import build_app
 
-        desk = Desk(load_lineup(settings.models, provider=settings.provider), settings)
-        serve(build_app(desk), host=settings.host, port=settings.port, connections=connections)
+        lineup = load_lineup(settings.models, provider=settings.provider)
+        with open_feedback(settings) as feedback:
+            app = build_app(Desk(lineup, settings, feedback))
+            serve(app, host=settings.host, port=settings.port, connections=connections)
     except KeyboardInterrupt:
         return 130
     except TrashlensError as error:

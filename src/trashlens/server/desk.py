@@ -11,6 +11,7 @@ from trashlens.classifier import Comparison, compare
 from trashlens.errors import RequestError, TrashlensError
 from trashlens.image import ImageLimits
 from trashlens.lineup import Lineup, available
+from trashlens.server.feedback import Feedback
 from trashlens.server.journal import Journal, Way
 from trashlens.server.settings import Settings
 
@@ -20,8 +21,9 @@ __all__ = ["Desk"]
 class Desk:
     """The networks at work for visitors, with what the server allows them."""
 
-    def __init__(self, lineup: Lineup, settings: Settings) -> None:
-        """Serve with those of `lineup` that are available."""
+    def __init__(self, lineup: Lineup, settings: Settings, feedback: Feedback | None = None) -> None:
+        """Serve with those of `lineup` that are available; keep `feedback`, if any is asked for."""
+        self.feedback = feedback
         self.lineup, self.settings = lineup, settings
         self.classifiers = available(lineup)
         self.journal = Journal(settings)

@@ -34,6 +34,7 @@ PUBLIC = re.compile(
     ( (config/? | theme\.css | favicon\.ico | manifest\.json | robots\.txt | health | metrics)?
     | (static | assets)/.+
     | webcam(/\w+(/close)?)?
+    | feedback
     | device/\w+/[\w.-]+
     | examples/\w+/[^/]+
     | gradio_api/

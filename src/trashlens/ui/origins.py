@@ -73,7 +73,13 @@ def _describe_data(provenance: Mapping[str, Any]) -> str:
         return UNKNOWN
     count = sum(data["photos"]["train"].values())
     dataset, split = escape(data["dataset"]), escape(data["split"])
-    return f"{count:,} of {dataset}, {split} split, list <code>{escape(data['manifest_sha256'][:12])}</code>"
+    photos = f"{count:,} of {dataset}, {split} split, list <code>{escape(data['manifest_sha256'][:12])}</code>"
+    if added := data.get("added"):
+        given = sum(added["photos"].values())
+        photos += (
+            f"; {given:,} given as feedback, list <code>{escape(added['manifest_sha256'][:12])}</code>"
+        )
+    return photos
 
 
 def _describe_code(provenance: Mapping[str, Any]) -> str:

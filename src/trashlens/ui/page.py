@@ -14,6 +14,7 @@ from gradio_client.utils import is_http_url_like
 from trashlens.classifier import Comparison
 from trashlens.image import READABLE
 from trashlens.server.desk import Desk
+from trashlens.server.feedback_route import feedback_routes
 from trashlens.server.front import ANSWERS, build_front
 from trashlens.server.journal import Journal
 from trashlens.server.settings import too_large
@@ -23,6 +24,7 @@ from trashlens.ui.batch import build_batch_tab
 from trashlens.ui.cards import render_cards, render_problem, render_verdict
 from trashlens.ui.device import build_device_tab, device_routes
 from trashlens.ui.examples import examples_routes
+from trashlens.ui.feedback import UNLESS_GIVEN
 from trashlens.ui.leads import build_lead
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
@@ -49,7 +51,7 @@ HEADER = f"""
 """
 FOOTER = """
 <footer class="tl-footer"><p>Neural networks guess, and sometimes wrongly. Photos are deleted from the server
-within minutes.</p></footer>
+within minutes{unless}.</p></footer>
 """
 
 # A file over the limit, or no image by its name, is refused in the browser already, in Gradio's words; the
@@ -122,7 +124,8 @@ def build_page(desk: Desk) -> gr.Blocks:
                 build_lead("scoreboard")
                 gr.HTML(render_scores(desk.lineup), elem_id="scoreboard", apply_default_css=False)
         gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
-        gr.HTML(FOOTER, apply_default_css=False)
+        unless = UNLESS_GIVEN if desk.feedback else ""
+        gr.HTML(FOOTER.format(unless=unless), apply_default_css=False)
         for tab in (photo_tab, webcam_tab, device_tab, batch_tab, scores_tab):
             # Removing the component from the page is what makes Gradio end its camera track.
             state = f'{{__type__: "update", visible: {str(tab is photo_tab).lower()}}}'
@@ -149,14 +152,15 @@ def build_app(desk: Desk) -> FastAPI:
         return render_verdict(comparison) + render_cards(desk.lineup, comparison)
 
     frames = stream_routes(desk, render=render, render_problem=partial(render_problem, desk.lineup))
-    routes = [*frames, *device_routes(desk), *examples_routes(desk)]
+    room = Room(Path(get_upload_folder()))
+    routes = [*frames, *device_routes(desk), *examples_routes(desk), *feedback_routes(desk, room)]
     icon = quote(LOGO.format(colour="#2f825f"))
     reword = REWORD.format(refusals=json.dumps(refusals))
     page.state_session_capacity = SESSIONS
     # By this Gradio knows to refuse a path that was not uploaded; it forgets that where it is mounted.
     page.has_launched = True
     desk.journal.watch("waiting", "Requests in the queue.", lambda: len(page._queue))
-    front = build_front(desk, Room(Path(get_upload_folder())), forget, routes)
+    front = build_front(desk, room, forget, routes)
     gr.mount_gradio_app(
         front,
         page,

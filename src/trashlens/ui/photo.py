@@ -7,7 +7,7 @@ import gradio as gr
 
 from trashlens.errors import TrashlensError
 from trashlens.server.desk import Desk
-from trashlens.ui import regions
+from trashlens.ui import feedback, regions
 from trashlens.ui.advice import render_advice
 from trashlens.ui.cards import (
     render_cards,
@@ -42,7 +42,8 @@ def build_photo_tab(desk: Desk) -> gr.Image:
             results = gr.HTML(
                 render_empty(desk.lineup, INVITATION), elem_id="photo-results", apply_default_css=False
             )
-    details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=regions.SCRIPT)
+    scripts = regions.SCRIPT + feedback.SCRIPT
+    details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=scripts)
 
     async def show(source: str | None) -> AsyncIterator[tuple[str, str]]:
         async for results_and_details in _answer(desk, source):
@@ -85,7 +86,8 @@ async def _answer(desk: Desk, source: str | None) -> AsyncIterator[tuple[str, st
         raise gr.Error(str(error), print_exception=False) from error
     yield (
         f'<div role="status">{render_verdict(comparison)}</div>{render_cards(desk.lineup, comparison)}',
-        f'<div class="tl-details">{render_advice(comparison)}{render_timing(comparison)}</div>',
+        f'<div class="tl-details">{render_advice(comparison)}{render_timing(comparison)}'
+        f"{feedback.render_feedback(desk, source)}</div>",
     )
 
 
