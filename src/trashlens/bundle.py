@@ -40,8 +40,8 @@ class Bundle:
     preprocess: Preprocess
     """What turns an RGB image into the graph's input, float32 [B, 3, size_px, size_px]."""
     model: bytes = field(repr=False)
-    """The ONNX graph: input `images`, output `logits` float32 [B, len(labels)]; where the network's head allows it,
-    a second output `maps` float32 [B, len(labels), h, w], whose means over h and w are the logits."""
+    """The ONNX graph: input `images`, output `logits` float32 [B, len(labels)]; where the network's head allows
+    it, a second output `maps` float32 [B, len(labels), h, w], whose means over h and w are the logits."""
     parameters: int
     """Number of weights of the network."""
     weights: str = "float32"

@@ -164,8 +164,8 @@ class Classifier:
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits [B, classes] of preprocessed images [B, 3, size_px, size_px]."""
-        # ONNX Runtime computes the maps all the same, within one part in a hundred; its option to leave them out,
-        # only_execute_path_to_fetches, does nothing in the builds that are published.
+        # ONNX Runtime computes the maps all the same, which cost less than a hundredth; its option to leave them
+        # out, only_execute_path_to_fetches, changes nothing in the builds that are published.
         logits: NDArray[np.float32] = self._session.run(self._outputs[:1], {self._input: images})[0]
         return logits
 
@@ -240,7 +240,8 @@ def compare(
 ) -> Comparison:
     """Decode the photo once, preprocess it once for each definition, and ask every classifier.
 
-    Where asked to `explain`, those that can say which places of the photo speak for their answer. At last `seen` is called with the decoded photo, for whoever wants to show it.
+    Where asked to `explain`, those that can also say which places of the photo speak for their answer. At last
+    `seen` is called with the decoded photo, for whoever wants to show it.
 
     Raises:
         ImageError: the source is not a photo that can be read.

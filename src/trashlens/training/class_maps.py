@@ -5,9 +5,8 @@ What it would average is a map: how much each place speaks for each class, and i
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
@@ -26,7 +25,7 @@ PASSING = frozenset({"DequantizeLinear", "Flatten", "Identity", "QuantizeLinear"
 TOLERANCE = {"float32": 1e-3, "float16": 1e-3, "int8": 0.5}
 """Largest difference that passes between a logit and its map's mean, by storage of the weights; logits span about
 ±10, which int8 rounds to steps of a tenth."""
-UNLIKE = "This network has no heat map: only a head of global average pooling and one linear layer gives an exact one."
+UNLIKE = "No heat maps for this network: only global average pooling with a linear layer gives exact ones."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ def explain_bundle(bundle: Bundle, images: NDArray[np.float32]) -> Bundle:
 
 
 def add_class_maps(graph: bytes) -> bytes:
-    """Return the graph with a second output `maps`, float32 [B, classes, h, w], whose means over h, w are the logits.
+    """Return the graph with a second output `maps`, float32 [B, classes, h, w], whose means are the logits.
 
     The maps are one 1×1 convolution with the classifier's own weights, which are stored once. Nothing before the
     logits changes. Of an int8 graph, the maps are computed in float32 from what it stores in int8.
@@ -78,7 +77,8 @@ def add_class_maps(graph: bytes) -> bytes:
     head = _find_head(model.graph, outputs[0])
     features, weight = shapes.get(head.features, []), shapes.get(head.weight, [])
     channels = len(weight) > 1 and weight[0 if head.layout == "ck" else 1]
-    if len(features) != 4 or features[1] != channels or weight[2:] not in ([], [1, 1]):
+    fits = len(features) == 4 and features[1] == channels and weight[2:] in ([], [1, 1])
+    if not fits or (head.bias and len(shapes.get(head.bias, [])) != 1):
         raise ExportError(UNLIKE)
     name = head.weight
     if head.layout == "ck":
@@ -104,10 +104,9 @@ def _find_head(graph: onnx.GraphProto, logits: str) -> _Head:
         ExportError: it is of another form.
     """
     producers = {output: node for node in graph.node for output in node.output}
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     node, bias = _behind(logits, producers), None
     if node is not None and node.op_type == "Add":
-        # torch's linear layer behind anything but a matrix; the bias is the one that nothing in the graph makes.
+        # A linear layer in two operations; the bias is the side that is no product.
         sides = list(node.input)
         made = [side for side in sides if (one := _behind(side, producers)) and one.op_type == "MatMul"]
         if len(made) != 1:
@@ -118,7 +117,7 @@ def _find_head(graph: onnx.GraphProto, logits: str) -> _Head:
     if node is None or layout is None:
         raise ExportError(UNLIKE)
     pool = _behind(node.input[0], producers)
-    if pool is None or not _averages_places(pool, constants):
+    if pool is None or not _averages_places(pool, graph.initializer):
         raise ExportError(UNLIKE)
     if len(node.input) > 2:
         bias = node.input[2]
@@ -148,16 +147,19 @@ def _find_layout(node: NodeProto | None) -> str | None:
     return None
 
 
-def _averages_places(node: NodeProto, constants: Mapping[str, NDArray[Any]]) -> bool:
+def _averages_places(node: NodeProto, constants: Iterable[TensorProto]) -> bool:
     """Return whether a node averages [B, C, h, w] over h and w."""
     if node.op_type == "GlobalAveragePool":
         return True
     if node.op_type != "ReduceMean":
         return False
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    # The axes became an input with version 18 of the operations.
-    axes = constants.get(node.input[1]) if len(node.input) > 1 else given.get("axes")
-    return axes is not None and sorted(int(axis) % 4 for axis in axes) == [2, 3]
+    axes = given.get("axes", ())
+    if len(node.input) > 1:  # since version 18 of the operations
+        axes = [
+            axis for one in constants if one.name == node.input[1] for axis in numpy_helper.to_array(one)
+        ]
+    return sorted(int(axis) % 4 for axis in axes) == [2, 3]
 
 
 def _find_shapes(model: onnx.ModelProto) -> dict[str, Sequence[int | str]]:

@@ -20,8 +20,8 @@ EVERY = 8
 def renew_bundle(folder: Path) -> Bundle:
     """Add heat maps to the graph of the bundle in `folder`, write it, and return it.
 
-    Its logits stay the same to the bit, so what was measured of it holds; what the records of the bundles beside it
-    call by its former id is called by the new one. Provenance keeps the former SHA-256 below `maps`.
+    Its logits stay the same to the bit, so what was measured of it holds; what the records of the bundles beside
+    it call by its former id is called by the new one. Provenance keeps the former SHA-256 below `maps`.
 
     Raises:
         BundleError: a bundle is missing or damaged.
