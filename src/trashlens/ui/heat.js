@@ -37,17 +37,20 @@
             sum + y.weight * across.reduce((part, x) => part + x.weight * map[y.index][x.index], 0), 0)));
         const most = Math.max(...values);
         const pixels = values.flatMap((value) => paint(most > 0 ? value / most : 0));
-        const canvas = new OffscreenCanvas(FINE, FINE);
+        const canvas = document.createElement("canvas");
+        canvas.width = canvas.height = FINE;
         canvas.getContext("2d").putImageData(new ImageData(Uint8ClampedArray.from(pixels), FINE, FINE), 0, 0);
         return canvas;
     }
 
     function draw(canvas, photo) {
-        const scale = photo ? LONGER_PX / Math.max(photo.naturalWidth, photo.naturalHeight) : 0;
-        canvas.width = photo ? Math.max(1, Math.round(photo.naturalWidth * scale)) : LONGER_PX;
-        canvas.height = photo ? Math.max(1, Math.round(photo.naturalHeight * scale)) : LONGER_PX;
+        // Without a photo, the square alone.
+        const { naturalWidth, naturalHeight } = photo ?? { naturalWidth: 1, naturalHeight: 1 };
+        const scale = LONGER_PX / Math.max(naturalWidth, naturalHeight);
+        canvas.width = Math.max(1, Math.round(naturalWidth * scale));
+        canvas.height = Math.max(1, Math.round(naturalHeight * scale));
         const { width, height } = canvas;
-        const side = canvas.dataset.share * Math.min(width, height); // as `Preprocess` cuts it out
+        const side = (photo ? canvas.dataset.share : 1) * Math.min(width, height); // as `Preprocess` cuts it out
         const left = (width - side) / 2;
         const top = (height - side) / 2;
         const context = canvas.getContext("2d");
@@ -56,7 +59,7 @@
             context.fillStyle = colour;
             context.fillRect(0, 0, width, height);
         };
-        cover("#4a4a4a"); // behind a photo with transparent parts, or in its place
+        cover(photo ? "#fff" : "#4a4a4a");
         context.imageSmoothingQuality = "high";
         if (photo) context.drawImage(photo, 0, 0, width, height);
         cover("#000", "saturation"); // in greys, so that all colour is the map's
@@ -74,8 +77,8 @@
 
     // The photo on the page, if it is the one that was answered and this browser can draw it.
     async function findPhoto(name) {
-        const photo = document.querySelector("#photo img");
-        if (!photo?.src.includes(`/${name}/`)) return null;
+        const photo = [...document.querySelectorAll("#photo img")].find(({ src }) => src.includes(`/${name}/`));
+        if (!photo) return null;
         await photo.decode().catch(() => {});
         return photo.naturalWidth ? photo : null;
     }

@@ -15,9 +15,9 @@ SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 QUESTION = "What did they look at?"
 READING = (
     "Warm places speak for the class that the network names; where nothing is warm, nothing speaks for it. "
-    "The network sees what lies inside the frame."
+    "A network sees only what lies inside the frame."
 )
-LEAST, MOST = "speaks little for it", "most"
+LEAST, MOST = "little", "most"
 GUESS = "most like {label}"
 ALTERNATIVE = "Heat map of the {role} for {label}"
 ABSENT = "This network cannot say what it looked at."

@@ -72,7 +72,7 @@ class Page(gr.Blocks):
         """
         if _names_address(inputs):
             raise gr.Error(NOT_UPLOADED, print_exception=False)
-        # Values at the end that a caller left out, as those of an earlier version do, are what they are by default.
+        # Values at the end that a caller leaves out are what they are by default.
         inputs = [*inputs, *(getattr(block, "value", None) for block in block_fn.inputs[len(inputs) :])]
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **options)
