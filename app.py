@@ -7,6 +7,10 @@ Its API with curl: upload a photo, send the path that is named to `classify`, re
     data="{\"data\": [{\"path\": \"$path\", \"meta\": {\"_type\": \"gradio.FileData\"}}]}"
     event=$(curl -s --json "$data" $url/call/classify | jq -r .event_id)
     curl -s $url/call/classify/$event
+
+A second value in `data`, true, asks the networks to explain: each result then has a `map`, rows from the top, of
+how much each place of the photo's middle square speaks for its label (below 0: against it; the mean is the
+calibrated logit), or null where the network's head allows none.
 """
 
 import dataclasses

@@ -70,9 +70,11 @@ MAY_IMPORT = {
     },
     "training.export": {
         *("errors", "files", "bundle", "classifier"),
-        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "graph")),
+        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "evaluate", "graph")),
     },
     "training.graph": set(),
+    "training.class_maps": {"errors", "bundle", "classifier"},
+    "training.renewal": {"errors", "bundle", *(f"training.{n}" for n in ("class_maps", "unrelated"))},
     "commands": set(),
     "training.pictures": {
         *("image", "classifier", "scoreboard"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from trashlens.bundle import JSON_FILE
 from trashlens.commands.options import add_models, construct
 from trashlens.errors import RecipeError
 
@@ -76,13 +77,22 @@ def train_command(argv: Sequence[str]) -> int:
 def export_command(argv: Sequence[str]) -> int:
     """Turn a checkpoint into a bundle, if ONNX Runtime agrees with torch on real photos."""
     from trashlens.training.export import ExportConfig, export_bundle
+    from trashlens.training.renewal import renew_bundle
 
     parser = ArgumentParser(prog="trashlens export", description=export_command.__doc__)
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that training wrote")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="folder that training wrote; or a bundle of an earlier version, to give it heat maps alone",
+    )
     add_models(parser)
     parser.add_class_arguments(ExportConfig, as_group=False)
     given = parser.parse_args(argv).as_dict()
     checkpoint, models = given.pop("checkpoint"), given.pop("models")
+    if (checkpoint / JSON_FILE).is_file():
+        print(f"Bundle: {checkpoint}, {renew_bundle(checkpoint).short_id}")
+        return 0
     folder = export_bundle(checkpoint, models, construct(ExportConfig, given))
     print(f"Bundle: {folder}")
     return 0

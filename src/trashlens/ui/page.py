@@ -82,6 +82,8 @@ class Page(gr.Blocks):
             raise self._refuse("There is no such function.")
         if _names_address(inputs):
             raise self._refuse(NOT_UPLOADED)
+        # Values at the end that a caller leaves out are what they are by default.
+        inputs = [*inputs, *(getattr(block, "value", None) for block in block_fn.inputs[len(inputs) :])]
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **options)
         except gr.Error as error:

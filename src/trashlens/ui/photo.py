@@ -7,7 +7,7 @@ import gradio as gr
 
 from trashlens.errors import TrashlensError
 from trashlens.server.desk import Desk
-from trashlens.ui import feedback, regions
+from trashlens.ui import feedback, heat, regions
 from trashlens.ui.advice import render_advice
 from trashlens.ui.cards import (
     render_cards,
@@ -42,7 +42,7 @@ def build_photo_tab(desk: Desk) -> gr.Image:
             results = gr.HTML(
                 render_empty(desk.lineup, INVITATION), elem_id="photo-results", apply_default_css=False
             )
-    scripts = regions.SCRIPT + feedback.SCRIPT
+    scripts = regions.SCRIPT + heat.SCRIPT + feedback.SCRIPT
     details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=scripts)
 
     async def show(source: str | None) -> AsyncIterator[tuple[str, str]]:
@@ -80,29 +80,31 @@ async def _answer(desk: Desk, source: str | None) -> AsyncIterator[tuple[str, st
         yield render_empty(desk.lineup, INVITATION), ""
         return
     try:
-        comparison = await desk.answer(source, way="photo")
+        comparison = await desk.answer(source, way="photo", explain=True)
     except TrashlensError as error:
         yield render_problem(desk.lineup, str(error)), ""
         raise gr.Error(str(error), print_exception=False) from error
     yield (
         f'<div role="status">{render_verdict(comparison)}</div>{render_cards(desk.lineup, comparison)}',
-        f'<div class="tl-details">{render_advice(comparison)}{render_timing(comparison)}'
+        f'<div class="tl-details">{heat.render_heat(desk.lineup, comparison, source)}'
+        f"{render_advice(comparison)}{render_timing(comparison)}"
         f"{feedback.render_feedback(desk, source)}</div>",
     )
 
 
 def _add_endpoint(desk: Desk) -> None:
-    """Publish `/classify`: one image in, `Comparison.to_json()` out."""
+    """Publish `/classify`: one image in, `Comparison.to_json()` out, with a map each where asked to `explain`."""
 
-    async def classify(image: str | None) -> dict[str, Any]:
+    async def classify(image: str | None, explain: bool = False) -> dict[str, Any]:
         if image is None:
             raise gr.Error(NOT_UPLOADED, print_exception=False)
         try:
-            return (await desk.answer(image, way="api")).to_json()
+            return (await desk.answer(image, way="api", explain=explain)).to_json()
         except TrashlensError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     # An event without a trigger is an endpoint; its components document it as one image in, JSON out.
     image = build_photo_input(label="image", visible=False)
+    explain = gr.Checkbox(label="explain", visible=False)
     answer = gr.JSON(label="comparison", visible=False)
-    gr.on([], classify, image, answer, api_name="classify", **_share_line(desk))
+    gr.on([], classify, [image, explain], answer, api_name="classify", **_share_line(desk))
