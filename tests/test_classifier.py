@@ -2,6 +2,9 @@
 
 import dataclasses
 import math
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -132,3 +135,21 @@ def test_a_graph_with_other_classes_is_refused() -> None:
     bundle = dataclasses.replace(toy_bundle("student", toy_model()), labels=LABELS[:4])
     with pytest.raises(BundleError, match="names 4 classes, its graph answers with 6"):
         Classifier(bundle)
+
+
+def test_onnx_runtime_reports_nothing_home(toy_models: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, time, numpy as np\n"
+        "from trashlens import load_classifiers\n"
+        "from pathlib import Path\n"
+        "load_classifiers(Path(sys.argv[1]))\n"
+        "time.sleep(1)\n"
+    )
+    places = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    environment = {**os.environ, **places}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", script, str(toy_models)], env=environment, check=True)
+    # What it would send, it keeps there first.
+    assert not [
+        path for path in tmp_path.rglob("*") if "onnxruntime" in path.name or "deviceid" in path.name
+    ]

@@ -116,11 +116,11 @@ def test_our_own_fault_costs_a_row(
 ) -> None:
     original, calls = Classifier.predict, []
 
-    def fail_once(self: Classifier, images: object) -> object:
+    def fail_once(self: Classifier, images: object, **options: object) -> object:
         calls.append(1)
         if len(calls) == 1:
             raise RuntimeError("no memory")
-        return original(self, images)
+        return original(self, images, **options)
 
     monkeypatch.setattr(Classifier, "predict", fail_once)
     seen = ask(toy_models, [files[0], files[3]], at_once=1)

@@ -27,7 +27,7 @@ SERVER = """
 import sys
 from trashlens.server import listening
 from test_server_listening import answer
-listening.SILENT_S, listening.STALLED_S = map(float, sys.argv[2:])
+listening.IDLE_S, listening.STALLED_S = map(float, sys.argv[2:])
 listening.serve(answer, host="127.0.0.1", port=int(sys.argv[1]), connections=20)
 """
 
@@ -39,6 +39,13 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await send({"type": f"lifespan.{word}.complete"})
         return
+    with contextlib.suppress(Exception):  # as the gate does it
+        await say(scope, receive, send)
+
+
+async def say(scope: Scope, receive: Receive, send: Send) -> None:
+    while scope["path"] == "/endless" and (await receive())["type"] != "http.disconnect":
+        pass
     parts = 100 if scope["path"] == "/large" else 1
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for part in range(parts):
@@ -124,15 +131,15 @@ def test_who_says_nothing_or_not_all_of_it_is_left(tmp_path: Path) -> None:
 
 
 def test_one_that_asks_again_is_kept_meanwhile(tmp_path: Path) -> None:
-    with run_server(tmp_path, silent_s=2) as port, connect(port) as connection:
-        for _ in range(6):  # 3 seconds in all, never 2 in silence
+    with run_server(tmp_path, silent_s=6) as port, connect(port) as connection:
+        for _ in range(6):  # 9 seconds in all, never 6 in silence
             connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
             received = b""
             while not received.endswith(b"\r\n0\r\n\r\n"):
                 part = connection.recv(1000)
                 assert part, "the server closed it"
                 received += part
-            time.sleep(0.5)
+            time.sleep(1.5)
 
 
 def test_who_takes_nothing_of_an_answer_is_left(tmp_path: Path) -> None:
@@ -145,6 +152,57 @@ def test_who_takes_nothing_of_an_answer_is_left(tmp_path: Path) -> None:
                 received += len(part)
         assert received < 100 * 10**6
         assert is_answered(port)
+
+
+def test_those_who_ask_again_and_again_keep_no_newcomer_out(tmp_path: Path) -> None:
+    with run_server(tmp_path) as port, contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            connection = stack.enter_context(connect(port))
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        for _ in range(5):
+            assert is_answered(port)
+
+
+def test_what_is_left_in_the_buffer_of_a_closed_connection_is_not_kept(tmp_path: Path) -> None:
+    with run_server(tmp_path, stalled_s=1) as port, connect(port) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        time.sleep(3)
+        with connect(port) as other:
+            other.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+            assert other.recv(1000)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: here\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_nonsense_is_answered_or_left_without_a_word(tmp_path: Path, nonsense: bytes) -> None:
+    with run_server(tmp_path) as port:  # which looks at what is said
+        with connect(port) as connection:
+            connection.sendall(nonsense)
+            time.sleep(0.5)
+            with contextlib.suppress(OSError):
+                connection.sendall(nonsense)
+                connection.recv(1000)
+        assert is_answered(port)
+
+
+def test_who_is_still_there_at_the_end_is_left_without_a_word(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(run_server(tmp_path))
+        waiting = socket.create_connection(("127.0.0.1", port), timeout=20)
+        waiting.sendall(b"GET /endless HTTP/1.1\r\nHost: here\r\n\r\n")
+        time.sleep(0.5)
+        start = time.monotonic()
+        stack.pop_all().close()
+        assert time.monotonic() - start < 20
+        waiting.close()
 
 
 def test_what_files_allow_is_shared_between_requests_and_silence(

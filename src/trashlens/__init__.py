@@ -1,5 +1,10 @@
 """Trashlens: three networks name the class of waste in a photo, side by side, each with its time."""
 
+import os
+
+# ONNX Runtime's wheels tell their maker about machine and use, from the first import on, unless told not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 from trashlens.bundle import Bundle, load_bundles
 from trashlens.classifier import Classifier, Comparison, Prediction, compare, load_classifiers
 from trashlens.errors import TrashlensError

@@ -8,17 +8,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import CommitScheduler, HfApi
+from huggingface_hub import CommitInfo, CommitScheduler, HfApi
 
 from trashlens.errors import FeedbackError, first_line
-from trashlens.server.feedback import Feedback
+from trashlens.server.feedback import METADATA_FILE, Feedback
 from trashlens.server.settings import Settings
 
 __all__ = ["EVERY_MIN", "open_feedback"]
 
 EVERY_MIN = 5
 """How often what is new is pushed, minutes; nothing new makes no commit."""
+LAST_S = 30.0
+"""How long the last push may take when the server is stopped, seconds."""
 ABSENT = (
     "There is no token for the dataset {repo}. Create one that may write at "
     "https://huggingface.co/settings/tokens and set HF_TOKEN to it."
@@ -47,47 +50,54 @@ def open_feedback(settings: Settings) -> Iterator[Feedback | None]:
 
 @contextmanager
 def _open_dataset(repo: str, folder: Path | None, most_bytes: int) -> Iterator[Feedback]:
-    """Yield feedback whose folder, by default one that is removed at the end, is pushed to the dataset `repo`.
+    """Yield feedback that is pushed to the dataset `repo`, from a folder that is removed at the end unless given.
 
-    The last of it is pushed at the end; if that fails, the folder stays and a line in the log names it.
+    In a given folder it has a place of its own: what visitors gave to this server alone goes nowhere else. The
+    last of it is pushed at the end; if that fails, the folder stays and a line in the log names it.
     """
     api = _connect(repo)
-    place = folder or Path(tempfile.mkdtemp(prefix="trashlens-feedback-"))
+    given = folder / repo.replace("/", "--") if folder else None
+    place = given or Path(tempfile.mkdtemp(prefix="trashlens-feedback-"))
     pushed = True
     try:
         feedback = Feedback(place, most_bytes=most_bytes)
-        scheduler, public = _start(api, repo, place)
-        feedback.dataset, feedback.public, feedback.lock = scheduler.repo_id, public, scheduler.lock
+        scheduler = _start(api, repo, place)
+        feedback.dataset, feedback.public = scheduler.repo_id, scheduler.public
+        feedback.lock = scheduler.lock
         pushed = False  # also where the last push is broken off
         try:
             yield feedback
         finally:
             pushed = _push_last(scheduler)
     finally:
-        if folder is None and pushed:
+        if given is None and pushed:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _start(api: HfApi, repo: str, folder: Path) -> tuple[CommitScheduler, bool]:
-    """Return what pushes the folder, and whether everyone can read the dataset.
+def _start(api: HfApi, repo: str, folder: Path) -> "_Scheduler":
+    """Return what pushes the folder. The dataset is made, and private, where there is none.
 
-    The dataset is made, and private, where there is none. Its history is kept: what was trained on stays there.
+    Its history is kept: what was trained on stays there.
 
     Raises:
         FeedbackError: the Hub refuses or does not answer.
     """
     try:
-        scheduler = CommitScheduler(
+        api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
+        # Before anything is pushed: visitors are told.
+        public = not api.repo_info(repo, repo_type="dataset").private
+        return _Scheduler(
+            public=public,
             repo_id=repo,
             repo_type="dataset",
             private=True,
             folder_path=folder,
             every=EVERY_MIN,
-            # A photo that was being written when an earlier server was killed.
+            # Not a photo that was being written when an earlier server was killed, nor what somebody put there.
+            allow_patterns=[f"*/{METADATA_FILE}", "*/*/*.jpg"],
             ignore_patterns=["**/.*"],
             hf_api=api,
         )
-        return scheduler, not api.repo_info(repo, repo_type="dataset").private
     except Exception as error:  # HTTP, connection, offline mode: the same to whoever starts the server
         raise FeedbackError(
             f"Feedback cannot go to the dataset {repo}: {_reason(error)}. Check its name, the connection, and "
@@ -95,11 +105,30 @@ def _start(api: HfApi, repo: str, folder: Path) -> tuple[CommitScheduler, bool]:
         ) from error
 
 
-def _push_last(scheduler: CommitScheduler) -> bool:
+class _Scheduler(CommitScheduler):
+    """Pushes only where as many can read it as the visitors were told."""
+
+    def __init__(self, *, public: bool, **options: Any) -> None:
+        self.public = public
+        super().__init__(**options)
+
+    def push_to_hub(self) -> CommitInfo | None:
+        if self.api.repo_info(self.repo_id, repo_type="dataset").private == self.public:
+            logger.warning(
+                "The dataset %s is no longer %s. Feedback stays in %s; start the server again.",
+                self.repo_id,
+                "public" if self.public else "private",
+                self.folder_path,
+            )
+            raise FeedbackError("the dataset's visibility was changed")
+        return super().push_to_hub()
+
+
+def _push_last(scheduler: _Scheduler) -> bool:
     """Push what is left and stop; return whether all of it is on the Hub."""
     try:
-        scheduler.trigger().result()
-    except Exception as error:
+        scheduler.trigger().result(timeout=LAST_S)
+    except (Exception, KeyboardInterrupt) as error:
         where = f"It is in {scheduler.folder_path}."
         logger.warning(
             "The last feedback did not reach %s: %s. %s", scheduler.repo_id, _reason(error), where

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from trashlens.errors import FeedbackError, TrashlensError
+from trashlens.errors import FeedbackError, RequestError, TrashlensError
 from trashlens.server.desk import Desk
 from trashlens.server.feedback import FULL, NONE, Feedback
 from trashlens.server.gate import refuse_busy
@@ -53,7 +53,7 @@ def feedback_routes(desk: Desk, room: Room) -> list[Route]:
     feedback, turn = desk.feedback, anyio.Lock()
 
     async def give(request: Request) -> Response:
-        if request.headers.get("sec-fetch-site") == "cross-site":
+        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return _refuse(403, "Feedback is taken from this server's own page only.")
         try:
             asked = await request.json()
@@ -89,6 +89,8 @@ async def _keep(desk: Desk, feedback: Feedback, gift: _Gift) -> Response:
         return JSONResponse({"name": await anyio.to_thread.run_sync(keep)}, 201)
     except FeedbackError as error:
         return _refuse(507, str(error))
+    except RequestError as error:
+        return _refuse(503, str(error))
     except TrashlensError as error:
         return _refuse(422, str(error).replace(str(gift.path), "the photo"))
 
@@ -104,9 +106,13 @@ def _read(asked: Any, desk: Desk, room: Room) -> _Gift:
     labels, label, path = list_labels(desk), asked.get("label"), asked.get("path")
     if label not in labels:
         raise ValueError(NO_CLASS.format(labels=", ".join(labels)))
-    if not isinstance(path, str) or "\0" in path or not Path(path).resolve().is_relative_to(room.folder):
+    try:
+        upload = Path(path or "").resolve()
+    except (TypeError, OSError, ValueError) as error:  # a name that cannot be one
+        raise ValueError(NO_PHOTO) from error
+    if not upload.is_relative_to(room.folder):
         raise ValueError(NO_PHOTO)
-    return _Gift(path=Path(path).resolve(), label=label)
+    return _Gift(path=upload, label=label)
 
 
 def _refuse(status: int, sentence: str) -> Response:

@@ -1,7 +1,8 @@
 """What stands around the page: the gate, the answers beside it, and the sweeping of what was uploaded."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -16,9 +17,10 @@ from trashlens.errors import BundleError
 from trashlens.machine import return_memory
 from trashlens.server.desk import Desk
 from trashlens.server.gate import Gate, refuse_busy
+from trashlens.server.journal import Journal
 from trashlens.server.uploads import Room
 
-__all__ = ["ANSWERS", "build_front"]
+__all__ = ["answers", "build_front"]
 
 CLEAN_EVERY_S = 30.0
 
@@ -80,14 +82,23 @@ async def _clean(room: Room, keep_s: int, forget: Callable[[], None]) -> None:
         await anyio.to_thread.run_sync(return_memory)
 
 
-async def _refuse_busy(_: Request, __: Exception) -> Response:
-    return refuse_busy()
+def answers(journal: Journal) -> dict[Any, Callable[[Request, Exception], Awaitable[Response]]]:
+    """Return how the page answers what Gradio gives up on, by status or kind of error.
 
+    Its own words for a full queue name the length, and what it reads from a request without a check fails as
+    KeyError, TypeError or ValueError.
+    """
 
-async def _refuse_malformed(_: Request, __: Exception) -> Response:
-    return JSONResponse({"detail": "The request is malformed."}, 400)
+    async def refuse_when_full(_: Request, __: Exception) -> Response:
+        return refuse_busy()
 
+    async def refuse_malformed(request: Request, error: Exception) -> Response:
+        journal.note_failure(request.url.path, error)
+        return JSONResponse({"detail": "The request is malformed."}, 400)
 
-ANSWERS = {503: _refuse_busy, KeyError: _refuse_malformed, TypeError: _refuse_malformed}
-"""How the page answers what Gradio gives up on: its own words for a full queue name the length, and what it reads
-from a request without a check fails as these errors."""
+    return {
+        503: refuse_when_full,
+        KeyError: refuse_malformed,
+        TypeError: refuse_malformed,
+        ValueError: refuse_malformed,
+    }

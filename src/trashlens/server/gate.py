@@ -25,7 +25,9 @@ MESSAGE_BYTES = 2**20
 """Largest request that is no upload; a frame of a webcam has a tenth of it."""
 FORM_BYTES = 2**16
 """What a form adds to the file in it."""
-SILENT_S = 20.0
+MOST_PATH = 1024
+"""Longest path, characters; a file's name has at most a quarter of it."""
+BODY_PAUSE_S = 20.0
 """How long a body may pause, seconds."""
 DISCARD_BYTES, DISCARD_S = 256 * 2**20, 5.0
 """How much of a refused request is read before it is answered, and for how long; who sends more may miss it."""
@@ -92,22 +94,24 @@ class Gate:
 
     async def _pass(self, scope: Scope, receive: Receive, sender: "_Sender") -> None:
         """Hand the request on; whatever goes wrong beyond ends here, in an answer without its inner words."""
+        told = False
         limited = _limit(receive, self._most_bytes(scope), self._settings.upload_s)
         try:
             await self._app(scope, limited, sender)
             return
         except _TooLongError:
             refusal = self._refuse_size(scope)
-        except TimeoutError:
+        except _TooSlowError:
             refusal = JSONResponse({"detail": "The request took too long to come. Try again."}, 408)
         except Exception as error:
-            # What Gradio refuses amid an answer, it has said in it.
-            if not isinstance(error.__cause__, HTTPException):
+            # What Gradio refuses amid an answer, it has said in it; any other one stays visibly broken off.
+            told = isinstance(error.__cause__, HTTPException)
+            if not told:
                 self._journal.note_failure(scope["path"], error)
             refusal = JSONResponse({"detail": "The request cannot be answered."}, 500)
         if not sender.status:
             await refusal(scope, receive, sender)
-        elif not sender.ended:
+        elif told and not sender.ended:
             await sender({"type": "http.response.body"})
 
     def _refuse(self, scope: Scope) -> JSONResponse | None:
@@ -115,7 +119,8 @@ class Gate:
         known = PUBLIC.fullmatch(scope["path"])
         if (
             not known
-            or scope["method"] not in ("GET", "HEAD", "POST")
+            or len(scope["path"]) > MOST_PATH
+            or not _may_ask(scope["method"], scope["path"])
             or not self._may_read(known["file"])
         ):
             return JSONResponse({"detail": "Not found."}, 404)
@@ -161,6 +166,10 @@ class _TooLongError(Exception):
     """A body went beyond its limit, whatever its head said."""
 
 
+class _TooSlowError(Exception):
+    """A body took longer than it may."""
+
+
 class _Sender:
     """What an answer is sent through: adds `HEADERS`, and knows how far it is: its status is 0 at first."""
 
@@ -174,6 +183,11 @@ class _Sender:
         elif not message.get("more_body", False):
             self.ended = True
         await self._send(message)
+
+
+def _may_ask(method: str, path: str) -> bool:
+    """Return whether a path is asked for in a way that is answered; OPTIONS is how other sites' pages begin."""
+    return method in ("GET", "HEAD", "POST") or (method == "OPTIONS" and path.startswith("/gradio_api/"))
 
 
 def _is_upload(scope: Scope) -> bool:
@@ -196,8 +210,8 @@ async def _discard(scope: Scope, receive: Receive) -> None:
 def _limit(receive: Receive, most_bytes: int, most_s: float) -> Receive:
     """Return `receive` with bounds.
 
-    It raises `_TooLongError` once more bytes have come than may, TimeoutError when they pause for `SILENT_S` or
-    take `most_s` in all.
+    It raises `_TooLongError` once more bytes have come than may, `_TooSlowError` when they pause for
+    `BODY_PAUSE_S` or take `most_s` in all.
     """
     received_bytes, deadline_s, whole = 0, anyio.current_time() + most_s, False
 
@@ -205,8 +219,11 @@ def _limit(receive: Receive, most_bytes: int, most_s: float) -> Receive:
         nonlocal received_bytes, whole
         if whole:
             return await receive()  # waits for the visitor to leave
-        with anyio.fail_after(min(SILENT_S, max(0.0, deadline_s - anyio.current_time()))):
+        message = None
+        with anyio.move_on_after(min(BODY_PAUSE_S, max(0.0, deadline_s - anyio.current_time()))):
             message = await receive()
+        if message is None:
+            raise _TooSlowError
         received_bytes += len(message.get("body", b""))
         if received_bytes > most_bytes:
             raise _TooLongError

@@ -3,10 +3,13 @@
 import json
 import logging
 import math
+import re
 import time
+import traceback
 import uuid
 from collections import Counter as Tally
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -26,7 +29,7 @@ Verdict = Literal["answered", "refused", "late", "failed"]
 STEPS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 QUIET_S = 1.0
-"""Between two lines about refusals of one status, seconds."""
+"""Between two lines about refusals or failures of one kind, seconds."""
 
 
 class Journal:
@@ -37,8 +40,8 @@ class Journal:
         photos = ("photo", "api", "batch", "feedback")
         self._ways = {"all": (*photos, "frame"), "photos": photos, "none": ()}[settings.log]
         self._logger = logging.getLogger("trashlens.requests")
-        self._untold: Tally[int] = Tally()
-        self._told_s: dict[int, float] = {}
+        self._untold: Tally[str] = Tally()
+        self._told_s: dict[str, float] = {}
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "trashlens_requests",
@@ -97,14 +100,32 @@ class Journal:
         self._refusals.labels(status).inc()
         if status == 404 or not self._ways:
             return  # what strangers try is no news
-        self._untold[status] += 1
-        if time.monotonic() - self._told_s.get(status, -math.inf) >= QUIET_S:
-            self._told_s[status] = time.monotonic()
-            self._log({"refused": status, "path": path[:200], "times": self._untold.pop(status)})
+        if times := self._count(str(status)):
+            self._log({"refused": status, "path": _hide(path), "times": times})
 
     def note_failure(self, path: str, error: Exception) -> None:
-        """Tell of an error that is ours, or of a library that met what it did not expect."""
-        self._log({"failed": type(error).__name__, "path": path[:200], "reason": first_line(error)})
+        """Tell of an error that is ours, or of a library that met what it did not expect, and where it arose."""
+        frames = traceback.extract_tb(error.__traceback__)[-3:]
+        at = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+        if times := self._count(f"{type(error).__name__} {at}"):
+            reason = first_line(error)[:80]
+            self._log(
+                {
+                    "failed": type(error).__name__,
+                    "path": _hide(path),
+                    "reason": reason,
+                    "at": at,
+                    "times": times,
+                }
+            )
+
+    def _count(self, kind: str) -> int:
+        """Return how many of a kind came since the last line about it, or 0 while there was one just now."""
+        self._untold[kind] += 1
+        if time.monotonic() - self._told_s.get(kind, -math.inf) < QUIET_S:
+            return 0
+        self._told_s[kind] = time.monotonic()
+        return self._untold.pop(kind)
 
     def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """Have `read` called for a gauge whenever the counters are asked for."""
@@ -118,3 +139,8 @@ class Journal:
     def to_prometheus(self) -> bytes:
         """Return all counts and times as Prometheus reads them."""
         return generate_latest(self._registry)
+
+
+def _hide(path: str) -> str:
+    """Return a request's path without what only its sender may know: a file's name, a session, a place."""
+    return re.sub(r"(file=|heartbeat/|webcam/|call/classify/).+", r"\1…", path)[:100]

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import socket
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -14,7 +17,7 @@ from trashlens.machine import raise_open_files
 
 __all__ = ["allot_connections", "serve"]
 
-SILENT_S = 10.0
+IDLE_S = 10.0
 """A connection over which no request has come for so long is closed, seconds."""
 STALLED_S = 60.0
 """Who takes nothing of an answer for so long is gone, seconds."""
@@ -37,19 +40,22 @@ def serve(app: ASGIApp, *, host: str, port: int, connections: int) -> None:
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,
-        http=type("Bounded", (_Bounded,), {"most": connections}),
+        http=_bound(connections),
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # its warnings are about what strangers send amiss
         server_header=False,
         # asyncio accepts so many at once, four times before the first is known here and can be closed. It is also
         # what the kernel keeps, until `_Server` says otherwise.
         backlog=max(1, connections // 8),
-        timeout_graceful_shutdown=STOP_S,
+        # Beyond it uvicorn cancels, with a traceback each; `_Server` hangs up before.
+        timeout_graceful_shutdown=2 * STOP_S,
     )
     # uvicorn raises the signal again that it has been stopped by.
-    with listening, contextlib.suppress(KeyboardInterrupt):
-        _Server(config, _format_url(host, port)).run(sockets=[listening])
+    with contextlib.ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
+        for one in listening:
+            stack.enter_context(one)
+        _Server(config, _format_url(host, port)).run(sockets=listening)
 
 
 def allot_connections(requests: int) -> tuple[int, int]:
@@ -71,25 +77,36 @@ def allot_connections(requests: int) -> tuple[int, int]:
     return possible, 2 * possible
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at the address."""
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Return the sockets that listen at the address: a name such as `localhost` may stand for several."""
     try:
-        # Of what the name stands for, the first is what the system prefers.
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise AddressError(
             f"{host!r} is no address of this machine. Give --host, such as 127.0.0.1."
         ) from error
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError as error:
-        listening.close()
-        raise AddressError(
-            f"The page cannot be served at {host}, port {port}: {error.strerror}. Give another --host or --port."
-        ) from error
-    return listening
+    with contextlib.ExitStack() as stack:
+        bound, refusal = [], None
+        for family, kind, _, _, address in dict.fromkeys(found):
+            try:
+                one = stack.enter_context(socket.socket(family, kind))
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                one.bind(address)
+                bound.append(one)
+            except OSError as error:
+                # A family that this machine lacks is no fault of the other's, a taken port is.
+                refusal = error
+                if error.errno == errno.EADDRINUSE:
+                    break
+        if refusal and (not bound or refusal.errno == errno.EADDRINUSE):
+            raise AddressError(
+                f"The page cannot be served at {host}, port {port}: {os.strerror(refusal.errno or 0)}. "
+                "Give another --host or --port."
+            ) from refusal
+        stack.pop_all()
+    return bound
 
 
 def _format_url(host: str, port: int) -> str:
@@ -100,7 +117,7 @@ def _format_url(host: str, port: int) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Says where the page is once it is there."""
+    """Says where the page is once it is there, and ends in order."""
 
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
@@ -112,9 +129,30 @@ class _Server(uvicorn.Server):
             listening.listen(QUEUE)
         print(f"Trashlens is at {self._url}", flush=True)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        timer = asyncio.get_running_loop().call_later(STOP_S, self._hang_up)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            timer.cancel()
+
+    def _hang_up(self) -> None:
+        """Leave who is still there: each open page waits for events without end."""
+        for one in list(self.server_state.connections):
+            one.transport.abort()
+
+
+def _bound(connections: int) -> type[H11Protocol]:
+    """Return the protocol that holds at most so many connections."""
+
+    class Bounded(_Bounded):
+        most = connections
+
+    return Bounded
+
 
 class _Bounded(H11Protocol):
-    """uvicorn's protocol, bounded: of more than `most` connections, the one that is silent for longest is closed.
+    """uvicorn's protocol, bounded: of more than `most` connections, the one that is silent for longest is left.
 
     uvicorn by itself waits for ever for a request, the rest of it, and a reader of its answer.
     """
@@ -123,37 +161,45 @@ class _Bounded(H11Protocol):
     silent_since_s: float | None = None
     closing: asyncio.TimerHandle | None = None
     stalling: asyncio.TimerHandle | None = None
+    left = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._look()
-        held = [
-            one
-            for one in self.connections
-            if isinstance(one, _Bounded) and not one.transport.is_closing()
-        ]
+        held = [one for one in self.connections if isinstance(one, _Bounded) and not one.left]
         if len(held) > self.most:
-            min(held, key=_Bounded.worth).transport.abort()
+            min(held, key=_Bounded.worth).leave()
 
-    def worth(self) -> tuple[bool, bool, float]:
-        """Return by what connections are compared: a request, an earlier one, how late it fell silent."""
-        silent = self.silent_since_s is not None
-        return not silent, self.cycle is not None, self.silent_since_s or 0.0
+    def worth(self) -> tuple[bool, float]:
+        """Return by what connections are compared: whether a request is at work, and how late it fell silent."""
+        busy = self.silent_since_s is None and not self.transport.is_closing()
+        return busy, self.silent_since_s or 0.0
+
+    def leave(self) -> None:
+        """Close at once, whatever is still to be sent."""
+        self.left = True
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except h11.LocalProtocolError:  # nonsense after an answer, to which none can be given
+            self.leave()
         self._look()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._look()
+        if self.transport.is_closing():  # once what is buffered is taken, which may be never
+            self._stall()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.stalling = self.loop.call_later(STALLED_S, self.transport.abort)
+        self._stall()
 
     def resume_writing(self) -> None:
-        self._cancel(self.stalling)
+        if not self.transport.is_closing():
+            self._cancel(self.stalling)
         super().resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -168,7 +214,11 @@ class _Bounded(H11Protocol):
             self.silent_since_s = None
         elif self.silent_since_s is None:
             self.silent_since_s = self.loop.time()
-            self.closing = self.loop.call_later(SILENT_S, self.transport.close)
+            self.closing = self.loop.call_later(IDLE_S, self.leave)
+
+    def _stall(self) -> None:
+        self._cancel(self.stalling)
+        self.stalling = self.loop.call_later(STALLED_S, self.leave)
 
     @staticmethod
     def _cancel(timer: asyncio.TimerHandle | None) -> None:

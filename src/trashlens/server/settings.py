@@ -1,5 +1,6 @@
 """What the server allows: every limit with its default, read from the command line or the environment."""
 
+import logging
 import math
 import os
 import re
@@ -16,6 +17,8 @@ from trashlens.machine import count_cores
 from trashlens.providers import CPU
 
 __all__ = ["Settings", "parse_settings", "too_large"]
+
+logger = logging.getLogger(__name__)
 
 GRADIO_VARIABLES = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"}
 """What whoever runs Gradio apps, such as a Space, sets in place of ours."""
@@ -87,6 +90,9 @@ class Settings:
                 raise ValueError(f"{name} is {value:g}; it must be positive.")
         if self.port >= 2**16:
             raise ValueError(f"port is {self.port}; the largest is {2**16 - 1}.")
+        for name in ("feedback", "examples"):
+            if getattr(self, name) == Path():  # as an empty variable is read
+                raise ValueError(f"{name} is empty, or this folder; name a folder, or leave it out.")
         if self.feedback_repo is not None and not REPO.fullmatch(self.feedback_repo):
             raise ValueError(f"feedback_repo is {self.feedback_repo!r}; give the dataset as user/name.")
 
@@ -110,10 +116,14 @@ def parse_settings(argv: Sequence[str] | None = None, *, models: Path) -> Settin
         env_prefix="TRASHLENS",
     )
     parser.add_class_arguments(Settings, default={"models": models})
+    known = {_variable(action.dest) for action in parser._actions}
+    for variable in os.environ:
+        if variable.startswith("TRASHLENS_") and variable not in known:
+            logger.warning("There is no setting %s; it changes nothing here.", variable)
     implied = [
         f"--{name}={os.environ[variable]}"
         for name, variable in GRADIO_VARIABLES.items()
-        if variable in os.environ and _variable(name) not in os.environ
+        if os.environ.get(variable) and not os.environ.get(_variable(name))
     ]
     try:
         chosen = parser.parse_args([*implied, *(sys.argv[1:] if argv is None else argv)])
@@ -123,13 +133,15 @@ def parse_settings(argv: Sequence[str] | None = None, *, models: Path) -> Settin
 
 
 class _Parser(ArgumentParser):
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002
         """End with the sentence, in which jsonargparse's key becomes what somebody wrote."""
         if wrong := re.match(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL):
             name, reason = wrong.groups()
             reason = re.sub(r"<class '(\w+)'>|typing\.", r"\1", reason.strip())
-            message = f"--{name}, or {_variable(name)}: {reason}"
-        super().error(message, ex)
+            variables = " or ".join(filter(None, [_variable(name), GRADIO_VARIABLES.get(name)]))
+            message = f"--{name}, or {variables}: {reason}"
+        sys.stderr.write(f"error: {' '.join(message.split())} See --help.\n")
+        self.exit(2)
 
 
 def _variable(name: str) -> str:

@@ -142,7 +142,7 @@ def stream_routes(
 
     async def take(request: Request) -> Response:
         # A page elsewhere that someone here happens to look at.
-        if request.headers.get("sec-fetch-site") == "cross-site":
+        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return _refuse(403, "Webcams stream from this server's own page only.")
         try:
             return JSONResponse({"place": streams.take()}, 201)

@@ -15,7 +15,7 @@ from trashlens.classifier import Comparison
 from trashlens.image import READABLE
 from trashlens.server.desk import Desk
 from trashlens.server.feedback_route import feedback_routes
-from trashlens.server.front import ANSWERS, build_front
+from trashlens.server.front import answers, build_front
 from trashlens.server.journal import Journal
 from trashlens.server.settings import too_large
 from trashlens.server.streams import stream_routes
@@ -171,7 +171,7 @@ def build_app(desk: Desk) -> FastAPI:
         head=f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
         css_paths=[Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
         max_file_size=desk.settings.upload_bytes,
-        app_kwargs={"exception_handlers": ANSWERS},
+        app_kwargs={"exception_handlers": answers(desk.journal)},
         footer_links=[],
         run_history=False,
         show_error=False,
