@@ -7,12 +7,14 @@ from typing import Any
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
 
+from trashlens.ui.words import Words
+
 __all__ = ["UNKNOWN", "describe_run", "render_origins"]
 
 UNKNOWN = "not recorded"
 
 
-def render_origins(classifiers: Mapping[str, Classifier]) -> str:
+def render_origins(classifiers: Mapping[str, Classifier], words: Words) -> str:
     """Return a folded panel, HTML: bundle, checkpoint, run, code and data of each network, from its record."""
     bundles = [classifier.bundle for classifier in classifiers.values()]
     teacher = next((bundle for bundle in bundles if bundle.role == "teacher"), None)

@@ -6,12 +6,13 @@ from typing import Any
 
 from trashlens.bundle import Bundle
 from trashlens.records import look_up
-from trashlens.ui.cards import list_words
+from trashlens.ui.cards import name_roles
+from trashlens.ui.words import Words
 
 __all__ = ["describe_measuring", "render_intro"]
 
 
-def render_intro(bundles: Mapping[str, Bundle], missing: Sequence[str] = ()) -> str:
+def render_intro(bundles: Mapping[str, Bundle], missing: Sequence[str], words: Words) -> str:
     """Return what the tab shows, from which photos and how many, HTML; roles that are not there are named."""
     photos = _agreed(bundles, "metrics", "test", "photos")
     dataset, split = (_agreed(bundles, "provenance", "data", key) for key in ("dataset", "split"))
@@ -26,7 +27,7 @@ def render_intro(bundles: Mapping[str, Bundle], missing: Sequence[str] = ()) -> 
             f"How good the networks are: scores on {photos} photos that they never trained on{source}."
         )
     if missing:
-        said += f" Unavailable here: {list_words([f'the {role}' for role in missing])}."
+        said += f" Unavailable here: {name_roles(missing, words)}."
     return f'<p class="tl-verdict">{said}</p>'
 
 

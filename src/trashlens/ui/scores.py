@@ -8,7 +8,7 @@ import yaml
 from trashlens.bundle import Bundle
 from trashlens.lineup import Lineup, available
 from trashlens.records import look_up
-from trashlens.ui.cards import list_words
+from trashlens.ui.cards import name_roles
 from trashlens.ui.origins import UNKNOWN, describe_run
 from trashlens.ui.score_pictures import draw_accuracy_latency
 from trashlens.ui.score_reliability import draw_reliability
@@ -20,12 +20,14 @@ from trashlens.ui.score_tables import (
 )
 from trashlens.ui.score_words import describe_measuring, render_intro
 
+from trashlens.ui.words import Words
+
 __all__ = ["render_scores"]
 
 HUB = "https://huggingface.co"
 
 
-def render_scores(lineup: Lineup) -> str:
+def render_scores(lineup: Lineup, words: Words) -> str:
     """Return the tab; what no record holds is a dash or left out, and a role that is not there is said so."""
     bundles = {role: one.bundle for role, one in available(lineup).items()}
     missing = [role for role in lineup if role not in bundles]
@@ -34,7 +36,7 @@ def render_scores(lineup: Lineup) -> str:
     aside = _render_aside(bundles, missing)
     top = f'{summary}<div class="tl-aside">{aside}</div>' if aside else summary
     return (
-        f'<div class="tl-scores">{render_intro(bundles, missing)}'
+        f'<div class="tl-scores">{render_intro(bundles, missing, words)}'
         f"{top}{_render_details(bundles)}{_panel('Where to look further', _render_links(bundles))}</div>"
     )
 
@@ -95,7 +97,7 @@ def _side_by_side(parts: Mapping[str, str]) -> str:
         if part
     )
     without = [f"the {role}" for role, part in parts.items() if not part]
-    said = f'<p class="tl-read">Not recorded for {list_words(without)}.</p>' if without else ""
+    said = f'<p class="tl-read">Not recorded for {", ".join(without)}.</p>' if without else ""
     return f'<div class="tl-beside">{figures}</div>{said}' if figures else ""
 
 
