@@ -34,7 +34,8 @@ def render_table(seen: Sequence[Seen], roles: Sequence[str], words: Words, *, do
     return (
         f'<div class="tl-batch"><div class="tl-summary"><p role="status">{summary}</p>'
         f'<a class="tl-download" download="trashlens.csv" href="{download}">{words["batch.download"]}</a></div>'
-        f'<table><thead><tr data-said="{words["batch.sort"]}">{cells}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<table><thead><tr data-said="{words["batch.sort"]}">{cells}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -45,7 +46,9 @@ def _sum_up(rows: Sequence[Row], words: Words) -> str:
     """Return how many photos there are of each verdict."""
     verdicts = [_judge(row) for row in rows]
     parts = [
-        words[f"batch.sum.{one}"].format(count=verdicts.count(one)) for one in VERDICTS if one in verdicts
+        words[f"batch.sum.{one}"].format(count=verdicts.count(one))
+        for one in VERDICTS
+        if one in verdicts
     ]
     photos = words["batch.one" if len(rows) == 1 else "batch.many"].format(photos=len(rows))
     return f"{photos} {', '.join(parts)}."

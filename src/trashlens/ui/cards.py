@@ -37,7 +37,9 @@ def describe_bundle(bundle: Bundle, words: Words) -> str:
         if millions >= 0.1
         else words.write(bundle.parameters, ",")
     )
-    return words["card.parameters"].format(architecture=bundle.architecture.partition(".")[0], count=size)
+    return words["card.parameters"].format(
+        architecture=bundle.architecture.partition(".")[0], count=size
+    )
 
 
 def name_roles(roles: Sequence[str], words: Words) -> str:
@@ -226,9 +228,7 @@ def _name_step(step: str, words: Words) -> str:
     return words[f"timing.{kind}"].format(role=words.find("role", role))
 
 
-def _compare_speed(
-    role: str, prediction: Prediction, teacher: Prediction | None, words: Words
-) -> str:
+def _compare_speed(role: str, prediction: Prediction, teacher: Prediction | None, words: Words) -> str:
     """Return how many times the teacher's speed this is, in words."""
     if role == "teacher":
         return words["card.reference"]

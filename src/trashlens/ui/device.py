@@ -22,7 +22,14 @@ __all__ = ["build_device_tab", "device_routes"]
 
 ROLE = "student"
 SAID = (
-    *("card.unsure", "card.guess", "device.starting", "device.looking", "device.unfit", "device.unreadable"),
+    *(
+        "card.unsure",
+        "card.guess",
+        "device.starting",
+        "device.looking",
+        "device.unfit",
+        "device.unreadable",
+    ),
     *("device.graphics", "device.thread", "device.threads"),
 )
 """Sentences that `device.js` says."""

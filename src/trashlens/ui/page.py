@@ -40,6 +40,8 @@ LOGO = (
     'stroke-dasharray="21.13 4" stroke-dashoffset="-5"/>'
     '<path d="M27.5 27.5 36 36" stroke-width="5.5" stroke-linecap="round"/></svg>'
 )
+
+
 class Page(gr.Blocks):
     """Gradio's page, except that a request without a usable file is refused in a sentence."""
 
@@ -135,9 +137,7 @@ def launch_options(page: Page, desk: Desk) -> dict[str, Any]:
         return render_problem(desk.lineup, reword(sentence, words), words)
 
     frames = stream_routes(desk, render=render, render_problem=render_refusal)
-    front = front_options(
-        desk, Room(Path(get_upload_folder())), forget, [*frames, *device_routes(desk)]
-    )
+    front = front_options(desk, Room(Path(get_upload_folder())), forget, [*frames, *device_routes(desk)])
     front["middleware"].append(Middleware(Opening))
     icon = quote(LOGO.format(colour="#2f825f"))
     return {

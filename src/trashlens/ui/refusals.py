@@ -18,13 +18,15 @@ def reword(sentence: str, words: Words) -> str:
         return sentence
     for key, pattern in _read_patterns().items():
         if found := pattern.fullmatch(sentence):
-            return words[key].format(**{name: _rewrite(part, words) for name, part in found.groupdict().items()})
+            return words[key].format(
+                **{name: _rewrite(part, words) for name, part in found.groupdict().items()}
+            )
     return words["refused.other"].format(reason=sentence.rstrip("."))
 
 
 @cache
 def _read_patterns() -> Mapping[str, re.Pattern[str]]:
-    """Return, by key, what an English sentence looks like whatever its numbers; the general one is none of them."""
+    """Return by key what an English sentence looks like, whatever its numbers; all but the general one."""
     sentences = load_words()[ENGLISH].sentences
     return {
         key: re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(sentence)))

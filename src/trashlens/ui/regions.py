@@ -20,9 +20,8 @@ SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """A place with one set of rules, as one source gives them."""
+    """A place with one set of rules, as one source gives them; its name is a word of the page."""
 
-    name: str
     publisher: str
     """Who says so."""
     source: str
@@ -56,7 +55,9 @@ def render_bins(label: str, words: Words) -> str:
 
 def render_chooser(words: Words) -> str:
     """Return the menu of regions, and a hidden line with the source of each."""
-    options = "".join(f'<option value="{key}">{words[f"region.{key}"]}</option>' for key in load_regions())
+    options = "".join(
+        f'<option value="{key}">{words[f"region.{key}"]}</option>' for key in load_regions()
+    )
     sources = "".join(
         f'<p class="tl-source" data-region="{key}" hidden>{_cite(region, words)}</p>'
         for key, region in load_regions().items()
