@@ -46,8 +46,8 @@ def render_bins(label: str, words: Words) -> str:
     """
     return "".join(
         f'<p class="tl-bin" data-region="{key}" hidden><i style="background:{escape(one["colour"])}"></i>'
-        f'{words["region.in"].format(region=words[f"region.{key}"])} '
-        f'<strong lang="en">{escape(one["container"])}</strong></p>'
+        f'<span>{words["region.in"].format(region=words[f"region.{key}"])} '
+        f'<strong lang="en">{escape(one["container"])}</strong></span></p>'
         for key, region in load_regions().items()
         if (one := region.bins.get(label))
     )
