@@ -19,7 +19,7 @@ from trashlens.ui.cards import (
 )
 from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
 from trashlens.ui.refusals import reword
-from trashlens.ui.words import Parts, Words, words_for
+from trashlens.ui.words import ENGLISH, Parts, Words, load_words, words_for
 
 __all__ = ["build_photo_tab"]
 
@@ -32,7 +32,8 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
                 label=parts.word("photo.label"),
                 sources=["upload", "clipboard", "webcam"],
                 placeholder=parts.add("photo-placeholder", partial(_render_placeholder, desk)),
-                alt_text=parts.word("photo.alt"),
+                # Not among what Gradio's i18n covers; `rewording.js` puts the visitor's there.
+                alt_text=load_words()[ENGLISH]["photo.alt"],
                 height=410,
                 elem_id="photo",
             )

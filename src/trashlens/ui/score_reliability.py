@@ -64,7 +64,8 @@ def _draw_square(words: Words) -> str:
     )
     below = SIDE + BARS + 22
     ticks = "".join(
-        f'<text x="{MARGIN + SIDE * share:.0f}" y="{below}" text-anchor="middle">{words.write(share, ".0%")}</text>'
+        f'<text x="{MARGIN + SIDE * share:.0f}" y="{below}" text-anchor="middle">'
+        f"{words.write(share, '.0%')}</text>"
         for share in (0, 0.5, 1)
     )
     axis = words["chart.confidence"]

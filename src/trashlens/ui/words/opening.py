@@ -12,8 +12,8 @@ __all__ = ["Opening"]
 
 HTML = b'lang="en"'
 SCRIPTS = b"<script data-gradio-mode>"
-# Gradio takes the browser's first language, whatever else is accepted, and knows no Italian: for a language that it
-# does not know it shows what stands under English. Both are settled here, before any of its scripts.
+# Gradio takes the browser's first language, whatever else is accepted, and shows what stands under English for one
+# that it does not know, as Italian. Both are settled here, before any of its scripts runs.
 FOLLOW = """<script>
 (() => {
     const language = %s;
