@@ -6,7 +6,8 @@
     if (!whole) return;
     const reword = (said) => {
         const text = said.trim();
-        return whole[text] ?? Object.entries(begun).find(([start, ours]) => text.startsWith(start) && text !== ours)?.[1];
+        const ours = whole[text] ?? Object.entries(begun).find(([start]) => text.startsWith(start))?.[1];
+        return ours === text ? undefined : ours; // what is written is seen again
     };
     const visit = (node) => {
         if (node.nodeType === Node.TEXT_NODE) {
