@@ -9,6 +9,7 @@ Its API with curl: upload a photo, send the path that is named to `classify`, re
     curl -s $url/call/classify/$event
 """
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -23,6 +24,7 @@ from trashlens.errors import TrashlensError
 from trashlens.lineup import load_lineup
 from trashlens.machine import return_large_memory
 from trashlens.server.desk import Desk
+from trashlens.server.listening import allot_connections, serve
 from trashlens.server.settings import parse_settings
 from trashlens.server.uploads import make_room
 
@@ -30,50 +32,37 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Serve the page until it is stopped; return 2 when no bundle or not the port can be used.
+    """Serve the page until it is stopped; return 2 when no bundle or not the address can be used.
 
-    `python app.py --help` lists the settings. Address and port come from GRADIO_SERVER_NAME and
-    GRADIO_SERVER_PORT.
+    `python app.py --help` lists the settings.
     """
     settings = parse_settings(models=Path(__file__).parent / "models")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("trashlens").setLevel(logging.INFO)
     # decode_image refuses large images in a sentence; Pillow's own warning names a path of the installation.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    # Gradio takes the variable for a wish and moves on to the next free port; who sets it counts on it.
-    port = os.environ.get("GRADIO_SERVER_PORT")
-    if port is not None and not (port.isdecimal() and 0 < int(port) < 2**16):
-        print(
-            f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.", file=sys.stderr
-        )
-        return 2
     # Ended by an orchestrator, it cleans up as it does after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return_large_memory()
+    requests, connections = allot_connections(settings.connections)
+    settings = dataclasses.replace(settings, connections=requests)
     uploads = make_room()
     try:
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)
         # Gradio sums up its events after each of them, which costs more than most of ours.
         os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
-        # It looks whether it answers, and would ask a proxy for this machine.
-        for name in ("NO_PROXY", "no_proxy"):
-            os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
         # Only now, since Gradio reads these variables as it is imported.
-        from trashlens.ui import build_page, launch_options
+        from trashlens.ui import build_app
 
         desk = Desk(load_lineup(settings.models, provider=settings.provider), settings)
-        page = build_page(desk)
-        page.launch(**launch_options(page, desk), server_port=int(port) if port else None)
+        serve(build_app(desk), host=settings.host, port=settings.port, connections=connections)
     except KeyboardInterrupt:
-        return 130  # while it started; later Gradio ends by itself
+        return 130
     except TrashlensError as error:
         print(error, file=sys.stderr)
         return 2
     except BrokenPipeError:
-        return 0  # it was stopped, and nobody reads what Gradio says of that
-    except (OSError, ValueError) as error:
-        print(f"The page cannot be served on port {port or 7860}: {error}", file=sys.stderr)
-        return 2
+        return 0  # it was stopped, and nobody reads where it was
     finally:
         shutil.rmtree(uploads, ignore_errors=True)
     return 0

@@ -80,7 +80,7 @@ def start_app(
     with process:
         try:
             assert process.stdout is not None
-            if not any("Running on local URL" in line for line in process.stdout):
+            if not any("Trashlens is at" in line for line in process.stdout):
                 pytest.fail(f"app.py did not start: {log.read_text()}")
             yield f"http://127.0.0.1:{port}/", process.pid
         finally:

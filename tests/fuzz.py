@@ -5,13 +5,17 @@ plugins or of ours, and changes that again. Anything but an image or an `ImageEr
 2 seconds or `MEMORY_MB`; the input is kept in `--findings`. The last line sums up.
 """
 
-import argparse
+import contextlib
+import math
 import re
 import subprocess
 import sys
 import tempfile
 import warnings
 from pathlib import Path
+
+from jsonargparse import ArgumentParser
+from jsonargparse.typing import NonNegativeInt, PositiveFloat
 
 __all__ = ["fuzz", "main"]
 
@@ -25,12 +29,15 @@ PLUGINS = ("Jpeg", "Mpo", "Png", "WebP", "Gif", "Bmp", "Tiff", "Avif")
 
 def main() -> int:
     """Run the fuzzer in a process of its own, which libFuzzer ends at will, and sum up what it said."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10)
+    parser = ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument(
-        "--findings", type=Path, default=Path(tempfile.gettempdir()) / "trashlens-findings"
+        "--minutes", type=PositiveFloat, default=10.0, help="how long, a second at least"
     )
-    parser.add_argument("--seed", type=int, default=0, help="0 takes another one each time")
+    findings = Path(tempfile.gettempdir()) / "trashlens-findings"
+    parser.add_argument(
+        "--findings", type=Path, default=findings, help="folder for inputs that are findings"
+    )
+    parser.add_argument("--seed", type=NonNegativeInt, default=0, help="0 takes another one each time")
     settings = parser.parse_args()
     settings.findings.mkdir(parents=True, exist_ok=True)
     before = set(settings.findings.iterdir())
@@ -38,16 +45,18 @@ def main() -> int:
         seeds = write_seeds(Path(folder))
         command = [
             *(sys.executable, __file__, "--inner", folder),
-            *(f"-max_total_time={int(settings.minutes * 60)}", f"-seed={settings.seed}"),
+            *(f"-max_total_time={math.ceil(settings.minutes * 60)}", f"-seed={settings.seed}"),
             *(f"-max_len={MAX_BYTES}", f"-timeout={TIMEOUT_SEC}", f"-rss_limit_mb={MEMORY_MB}"),
             *(f"-artifact_prefix={settings.findings}/", "-print_final_stats=1"),
         ]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as process:
             executions = features = "0"
-            for line in process.stderr:
-                sys.stderr.write(line)
-                if found := re.match(r"#(\d+)\s.*cov: (\d+)", line):
-                    executions, features = found.groups()
+            # Ctrl-C reaches libFuzzer as well, which then sums up.
+            with contextlib.suppress(KeyboardInterrupt):
+                for line in process.stderr:
+                    sys.stderr.write(line)
+                    if found := re.match(r"#(\d+)\s.*cov: (\d+)", line):
+                        executions, features = found.groups()
     findings = sorted(set(settings.findings.iterdir()) - before)
     print(
         f"fuzz: {int(executions):,} executions from {seeds} seeds in {settings.minutes:g} minutes, "

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlparse
 
+import httpx
 import numpy as np
 import onnx
 import pytest
@@ -70,8 +72,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve(models, tmp_path_factory.mktemp("server") / "errors.txt") as address:
+def errors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server says on stderr."""
+    return tmp_path_factory.mktemp("server") / "errors.txt"
+
+
+@pytest.fixture(scope="module")
+def url(models: Path, errors: Path) -> Iterator[str]:
+    with serve(models, errors) as address:
         yield address
 
 
@@ -353,7 +361,7 @@ def test_a_camera_that_is_refused_is_explained(chromium: Browser, url: str) -> N
 def test_viewers_take_turns_and_an_absent_server_is_waited_for(
     models: Path, chromium: Browser, tmp_path: Path
 ) -> None:
-    limits = {"TRASHLENS_VIEWERS": "1", "TRASHLENS_STREAM_S": "6"}
+    limits = {"TRASHLENS_VIEWERS": "1", "TRASHLENS_STREAM_S": "12"}
     seen = re.compile("cardboard|plastic")
     with (
         serve(models, tmp_path / "errors.txt", **limits) as url,
@@ -373,7 +381,7 @@ def test_viewers_take_turns_and_an_absent_server_is_waited_for(
         )  # a silent place waits longer
         start_webcam(first)
         expect(second.locator("#webcam .tl-results")).to_contain_text(
-            "The webcam stopped after 6 seconds"
+            "The webcam stopped after 12 seconds"
         )
         assert track_states(second) == ["ended"]
         expect(winner(first, "teacher", "webcam")).to_have_text(seen)
@@ -445,7 +453,7 @@ def test_the_scoreboard_lists_the_networks_and_fits_a_phone(
     ):
         page.get_by_role("tab", name="Scoreboard").click()  # it would not be there behind three dots
         board = page.locator("#scoreboard")
-        expect(board.locator(".tl-verdict")).to_contain_text("photos that they never trained on")
+        expect(board.locator(".tl-verdict")).to_contain_text("photos that the networks never trained on")
         summary = board.get_by_role("table", name="Each network in numbers")
         for role in ROLES:
             expect(summary.get_by_role("columnheader", name=role)).to_be_visible()
@@ -523,6 +531,54 @@ def test_the_api_answers_a_malformed_request_with_a_sentence(url: str, values: l
     assert call_classify(url, "good.jpg", encode(coloured_photo("metal")))[0] == "complete"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("call/anything", b'{"data": []}', 404),
+        ("call/classify", b"{", 422),
+        ("call/classify", b"[]", 422),
+        ("queue/join", b'{"data": [null], "fn_index": 999, "session_hash": "a"}', 400),
+        ("queue/join", b'{"data": [null], "fn_index": -1, "session_hash": "a"}', 400),
+        ("queue/join", b"{}", 422),
+        ("cancel", b"{}", 422),
+        ("upload", b"hello", 400),
+    ],
+)
+def test_a_request_without_sense_is_refused_in_one_line(
+    url: str, errors: Path, path: str, body: bytes, status: int
+) -> None:
+    before = errors.read_text()
+    request = urllib.request.Request(
+        f"{url}gradio_api/{path}", body, {"Content-Type": "application/json"}, method="POST"
+    )
+    with pytest.raises(urllib.error.HTTPError) as refusal, urllib.request.urlopen(request):
+        pass
+    refusal.value.close()
+    assert refusal.value.code == status
+    assert errors.read_text().removeprefix(before).count("\n") <= 1
+
+
+def test_an_upload_without_a_name_is_refused_and_what_is_not_there_is_not_found(
+    url: str, errors: Path
+) -> None:
+    before = errors.read_text()
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        content = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nhello\r\n--b--\r\n'
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        refusal = client.post("gradio_api/upload", content=content, headers=kind)
+        assert (refusal.status_code, refusal.json()) == (400, {"detail": "The request is malformed."})
+        assert "event: error" in client.get("gradio_api/call/classify/nosuch").text
+        assert "session_not_found" in client.get("gradio_api/queue/data?session_hash=nosuch").text
+        # A function that the page has, but in the browser alone.
+        functions = client.get("config").json()["dependencies"]
+        local, *_ = (one["id"] for one in functions if not one["backend_fn"])
+        join = {"data": [None], "fn_index": local, "session_hash": "alone"}
+        client.post("gradio_api/queue/join", json=join).raise_for_status()
+        said = client.get("gradio_api/queue/data?session_hash=alone").text
+        assert "There is no such function." in said
+    assert "Traceback" not in errors.read_text().removeprefix(before)
+
+
 def test_gradio_client_sees_classify_alone_and_can_call_it(url: str, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(encode(coloured_photo("metal")))
@@ -562,17 +618,50 @@ def run_app(models: Path) -> subprocess.CompletedProcess[str]:
 def test_a_missing_bundle_ends_in_a_sentence(tmp_path: Path) -> None:
     done = run_app(tmp_path)
     assert done.returncode == 2
-    assert re.fullmatch(r"The bundle \S+teacher has no readable bundle.json\. .*\n", done.stderr)
+    *each, last = done.stderr.splitlines()
+    assert [line.split(" does not serve: ")[0] for line in each] == [f"The {role}" for role in ROLES]
+    assert re.fullmatch(r"The bundle \S+teacher has no readable bundle.json\. .*", last)
 
 
-@pytest.mark.parametrize("port", ["abc", "", "-1", "0", "99999"])
-def test_what_is_no_port_ends_in_a_sentence(
-    models: Path, monkeypatch: pytest.MonkeyPatch, port: str
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        (
+            {"GRADIO_SERVER_PORT": "abc"},
+            "error: --port, or TRASHLENS_PORT: Expected a int. Got value: abc",
+        ),
+        ({"GRADIO_SERVER_PORT": "0"}, "error: port is 0; it must be positive."),
+        ({"TRASHLENS_PORT": "99999"}, "error: port is 99999; the largest is 65535."),
+        (
+            {"TRASHLENS_HOST": "no.such.host.invalid"},
+            "'no.such.host.invalid' is no address of this machine.",
+        ),
+        ({"TRASHLENS_HOST": "192.0.2.1"}, "The page cannot be served at 192.0.2.1, port "),
+    ],
+)
+def test_what_is_no_address_ends_in_a_sentence(
+    models: Path, monkeypatch: pytest.MonkeyPatch, address: dict[str, str], sentence: str
 ) -> None:
-    monkeypatch.setenv("GRADIO_SERVER_PORT", port)
+    for name, value in address.items():
+        monkeypatch.setenv(name, value)
     done = run_app(models)
     assert done.returncode == 2
-    assert done.stderr == f"GRADIO_SERVER_PORT is {port!r}. Give the number of a port, such as 7860.\n"
+    assert done.stderr.splitlines()[-1].startswith(sentence)
+    assert "Traceback" not in done.stderr
+
+
+def test_where_somebody_listens_already_it_does_not_move_elsewhere(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("TRASHLENS_PORT", str(port))
+        done = run_app(models)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"The page cannot be served at 127.0.0.1, port {port}: Address already in use. "
+        "Give another --host or --port.\n"
+    )
 
 
 def test_a_proxy_for_the_world_is_none_for_this_machine(models: Path, tmp_path: Path) -> None:
@@ -614,7 +703,13 @@ def test_with_a_damaged_bundle_the_other_two_serve(
             assert json.load(health) == {
                 "status": "degraded",
                 "roles": {"teacher": "unavailable", "baseline": "ready", "student": "ready"},
+                "reasons": {
+                    "teacher": "The SHA-256 of teacher/model.onnx differs from the one in bundle.json."
+                },
             }
+    assert (
+        f"The teacher does not serve: The SHA-256 of {tmp_path}" in (tmp_path / "errors.txt").read_text()
+    )
 
 
 # Limits, and what a stranger can fetch

@@ -302,9 +302,11 @@ def test_datasets_maps_it_over_a_folder_and_over_parquet(
     assert said["hashes"][0] == said["hashes"][1]
     assert said["files"][0] == said["files"][1] != []  # the second time nothing is computed
     rows = parquet.read_table(tmp_path / "answers.parquet").to_pylist()
-    assert list(rows[0]) == ["label", *ANSWERS, "problem"]
+    assert list(rows[0]) == ["image.path", "label", *ANSWERS, "problem"]
+    rows = [{"path": row.pop("image.path"), **row} for row in rows]
     paths = sorted(photos.rglob("*.png"))
     assert [LABELS[row["label"]] for row in rows] == [path.parent.name for path in paths]
+    assert [Path(row["path"]).name for row in rows] == [path.name for path in paths]
     check_answers([row | {"path": path} for row, path in zip(rows, paths, strict=True)])
     rows = parquet.read_table(tmp_path / "again.parquet").to_pylist()
     assert [row["weight_g"] for row in rows] == list(range(len(paths)))

@@ -87,9 +87,9 @@ def test_a_bad_photo_costs_a_sentence_not_the_others(
     paths = [empty, cut, tmp_path / "gone.jpg", photos / "notes.txt", folder, photos / "glass.png"]
     assert main(["predict", *map(str, paths), "--json", f"--models={toy_models}"]) == 2
     output = capsys.readouterr()
-    assert [json.loads(line)["results"]["teacher"]["label"] for line in output.out.splitlines()] == [
-        "glass"
-    ]
+    *broken, whole = map(json.loads, output.out.splitlines())
+    assert whole["results"]["teacher"]["label"] == "glass"
+    assert [line["path"] for line in broken] == [str(path) for path in paths[:-1]]
     said = output.err.splitlines()
     expected = ["is empty", "damaged or cut off", "There is no file", "not an image", "holds no photos"]
     assert len(said) == len(expected)

@@ -58,9 +58,9 @@ def test_an_answer_leaves_sizes_times_and_labels(toy_models: Path, photo: Path, 
     desk = Desk(load_lineup(toy_models), Settings())
     comparison = ask(desk, str(photo))
     (line,) = lines
-    assert set(line) == {"time", "id", "way", "verdict", "bytes", "pixels", "ms", "label"}
+    assert set(line) == {"time", "id", "way", "verdict", "bytes", "decoded", "ms", "label"}
     assert (line["way"], line["verdict"], line["bytes"]) == ("api", "answered", photo.stat().st_size)
-    assert line["pixels"] == [320, 240]
+    assert line["decoded"] == [320, 240]
     assert line["label"] == dict.fromkeys(ROLES, "metal")
     assert line["ms"] == pytest.approx(comparison.steps_ms, abs=0.01)
     assert "holidays" not in json.dumps(line)

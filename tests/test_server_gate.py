@@ -1,5 +1,6 @@
 """The gate: what a stranger may ask for, and how much of it."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trashlens.image import ImageLimits
 from trashlens.server.gate import BUSY, FORM_BYTES, MESSAGE_BYTES, Gate
+from trashlens.server.journal import Journal
 from trashlens.server.settings import Settings
 from trashlens.server.uploads import Room
 
@@ -41,7 +43,8 @@ def ask(
     photo = ImageLimits(max_bytes=MAX_BYTES)
     room = Room(uploads)
     room.sweep(60)
-    gate = Gate(echo, settings=Settings(photo=photo, batch_mb=1, **settings), room=room)
+    chosen = Settings(photo=photo, batch_mb=1, **settings)
+    gate = Gate(echo, settings=chosen, room=room, journal=Journal(chosen))
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(gate)
@@ -196,7 +199,7 @@ def test_uploads_on_their_way_count_before_they_have_come(tmp_path: Path) -> Non
         room.sweep(60)  # nothing was kept after all
         await send()
 
-    visit(partial(Gate, settings=settings, room=room), visitor)
+    visit(partial(Gate, settings=settings, room=room, journal=Journal(settings)), visitor)
     assert sorted(codes[:6]) == [200, 200, 200, 503, 503, 503]
     assert codes[6:] == [503, 200]
 
@@ -213,6 +216,53 @@ def test_more_open_requests_than_allowed_are_told_to_come_back(tmp_path: Path) -
                 group.start_soon(send, path)
         await send("/")
 
-    visit(partial(Gate, settings=Settings(connections=2), room=Room(tmp_path)), visitor)
+    settings = Settings(connections=2)
+    visit(partial(Gate, settings=settings, room=Room(tmp_path), journal=Journal(settings)), visitor)
     assert sorted(codes[:-1]) == [200, 200, 200, 503]
     assert codes[-1] == 200
+
+
+def test_what_fails_beyond_or_never_comes_is_answered_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("trashlens.server.gate.SILENT_S", 0.3)
+    caplog.set_level("INFO", "trashlens.requests")
+    settings = Settings()
+    journal = Journal(settings)
+
+    async def fail(scope: Scope, receive: Receive, _: Send) -> None:
+        if scope["method"] == "POST":
+            await receive()
+        raise ValueError("what only the log may know")
+
+    async def never() -> AsyncIterator[bytes]:
+        await anyio.sleep(5)
+        yield b"late"
+
+    async def come() -> list[httpx.Response]:
+        gate = Gate(fail, settings=settings, room=Room(tmp_path), journal=journal)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(gate), base_url="http://page"
+        ) as client:
+            broken = [await client.get("/") for _ in range(5)]
+            return [*broken, await client.post("/webcam", content=never())]
+
+    *broken, late = anyio.run(come)
+    for answer in broken:
+        assert (answer.status_code, answer.json()) == (
+            500,
+            {"detail": "The request cannot be answered."},
+        )
+    assert late.status_code == 408
+    lines = [json.loads(message) for message in caplog.messages]
+    told = [line for line in lines if "failed" in line]
+    assert [line["failed"] for line in told] == ["ValueError"] * 5
+    assert told[0]["reason"] == "what only the log may know"
+    # The refusals of a rush share a line; counted is each.
+    assert [(line["refused"], line["times"]) for line in lines if "refused" in line] == [
+        (500, 1),
+        (408, 1),
+    ]
+    counted = journal.to_prometheus().decode()
+    assert 'trashlens_refusals_total{status="500"} 5.0' in counted
+    assert "trashlens_open_requests 0.0" in counted

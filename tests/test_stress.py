@@ -5,13 +5,22 @@ from pathlib import Path
 
 import pytest
 import stress
-from stress import Tally
+from load import Tally
 
 
 def test_a_small_load_a_kill_and_a_restart_lose_nothing(
     toy_models: Path, hostile_files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--clients", "6", "--seconds", "8", "--models", str(toy_models), "--most-growth", "9"]
+    options = [
+        "--clients",
+        "6",
+        "--seconds",
+        "8",
+        "--models",
+        str(toy_models),
+        "--most_growth=9",
+        "--mute=100",
+    ]
     assert stress.main([*options, "--hostile", str(hostile_files)]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["stood"] is True
@@ -29,7 +38,16 @@ def test_what_does_not_end_as_it_must_is_noticed(
 ) -> None:
     (tmp_path / "text.jpg").write_bytes(b"text")
     (tmp_path / "expected.json").write_text(json.dumps({"text.jpg": expected}))
-    options = ["--clients", "2", "--seconds", "2", "--models", str(toy_models), "--most-growth", "9"]
+    options = [
+        "--clients",
+        "2",
+        "--seconds",
+        "2",
+        "--models",
+        str(toy_models),
+        "--most_growth=9",
+        "--mute=100",
+    ]
     assert stress.main([*options, "--hostile", str(tmp_path)]) == 1
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["stood"] is False

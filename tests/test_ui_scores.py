@@ -109,7 +109,7 @@ def test_the_numbers_are_those_of_the_records(lineup: Lineup, bundles: dict[str,
     assert "memory" not in summary
     assert "Memory was not recorded." in text(tree)
     test = bundles["teacher"].metrics["test"]
-    told = f"scores on {test['photos']} photos that they never trained on"
+    told = f"Scores on {test['photos']} photos that the networks never trained on"
     assert told in text(tree)
     assert f"garythung/trashnet in its {bundles['teacher'].provenance['data']['split']} split" in text(
         tree

@@ -8,7 +8,7 @@ With Hugging Face `datasets`, from a folder of photos or from Parquet files (`lo
     photos = load_dataset("imagefolder", data_dir="photos", split="train")
     photos = photos.cast_column("image", Image(decode=False))  # or one bad photo ends it all
     answers = photos.map(PredictBatch("models"), batched=True, batch_size=32, num_proc=2)
-    answers.remove_columns("image").to_parquet("answers.parquet")
+    answers.flatten().remove_columns("image.bytes").to_parquet("answers.parquet")  # image.path stays
 
 With Ray Data, over a bucket, on as many machines as Ray has; each needs this package and the bundles. Reading
 takes one core and a worker another, so there must be two. RAY_USAGE_STATS_ENABLED=0 keeps Ray from reporting

@@ -3,6 +3,7 @@
 TrashlensError        its message is one sentence for the user: what is wrong, what would work
 ├── ImageError        the file is not a photo we can read
 ├── RequestError      the server has no time for this request
+├── AddressError      the server cannot listen where it was told to
 ├── BundleError       a bundle is missing, damaged or of another format
 ├── ProviderError     ONNX Runtime cannot compute where it was told to
 ├── DataError         a data source or split manifest is missing or damaged
@@ -15,6 +16,7 @@ TrashlensError        its message is one sentence for the user: what is wrong, w
 """
 
 __all__ = [
+    "AddressError",
     "BenchmarkError",
     "BundleError",
     "DataError",
@@ -46,6 +48,10 @@ class ImageError(TrashlensError):
 
 class RequestError(TrashlensError):
     """The server has no time for this request."""
+
+
+class AddressError(TrashlensError):
+    """The server cannot listen where it was told to."""
 
 
 class BundleError(TrashlensError):

@@ -1,5 +1,6 @@
 """The three roles as a server finds them: a network at work, or the reason why it is not there."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from trashlens.machine import return_memory
 from trashlens.providers import CPU
 
 __all__ = ["Lineup", "available", "load_lineup"]
+
+logger = logging.getLogger(__name__)
 
 Lineup = Mapping[str, Classifier | BundleError]
 """By role, the network at work, or why it is not there."""
@@ -31,8 +34,10 @@ def load_lineup(models: Path, *, provider: str = CPU) -> Lineup:
             classifier.bundle = classifier.bundle.without_model()
             lineup[role] = classifier
         except BundleError as error:
-            # Visitors read it: where the folder lies is not theirs to know.
-            lineup[role] = BundleError(str(error).replace(f"{models}{os.sep}", ""))
+            logger.error("The %s does not serve: %s", role, error)
+            # Visitors read it: where the folder lies is not theirs to know, nor what would mend it.
+            reason, _, _ = str(error).replace(f"{models}{os.sep}", "").partition(". ")
+            lineup[role] = BundleError(f"{reason.removesuffix('.')}.")
             reasons.append(error)
     if not available(lineup):
         raise reasons[0]

@@ -13,6 +13,7 @@ __all__ = [
     "count_cores",
     "find_free_port",
     "processor_name",
+    "raise_open_files",
     "return_large_memory",
     "return_memory",
 ]
@@ -50,6 +51,19 @@ def find_free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def raise_open_files(wanted: int) -> int:
+    """Let this process have `wanted` files open, if it may; return how many it may have now, at least."""
+    try:
+        import resource
+    except ImportError:
+        return wanted  # Windows, which has no such limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def code_commit() -> str | None:

@@ -32,11 +32,16 @@ def predict_command(argv: Sequence[str]) -> int:
         nargs="+",
         type=Path,
         metavar="PHOTO",
-        help="a photo, or a folder of photos; of several each core takes one at a time, "
-        "and the times are then those of one core",
+        help="a photo, or a folder of photos; files in it that are not named like one are passed over. Of several "
+        "each core takes one at a time, and the times are then those of one core. What cannot be read makes the "
+        "exit code 2",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object a line instead")
+    form.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object a line instead; for a photo that cannot be read it has `error`",
+    )
     form.add_argument(
         "--csv",
         action="store_true",
@@ -94,7 +99,7 @@ def _compare(
 
 
 def _printer(options: Namespace) -> Callable[[Path, "Comparison | ImageError"], None]:
-    """Return what prints an answer in the form that was asked for; only a table has a row where there is none."""
+    """Return what prints an answer in the form that was asked for; for people there is none without one."""
     from trashlens.bundle import ROLES
     from trashlens.table import Row, format_csv
 
@@ -107,11 +112,10 @@ def _printer(options: Namespace) -> Callable[[Path, "Comparison | ImageError"], 
         print(format_csv([row], ROLES, header=False), end="", flush=True)
 
     def print_line(photo: Path, answer: "Comparison | ImageError") -> None:
-        if isinstance(answer, ImageError):
-            return
         if options.json:
-            print(json.dumps({"path": str(photo), **answer.to_json()}), flush=True)
-        else:
+            said = {"error": str(answer)} if isinstance(answer, ImageError) else answer.to_json()
+            print(json.dumps({"path": str(photo), **said}), flush=True)
+        elif not isinstance(answer, ImageError):
             print(_format_line(photo, answer), flush=True)
 
     if not options.csv:

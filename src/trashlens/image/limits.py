@@ -65,7 +65,8 @@ def check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
     if pixels == 0:
         raise ImageError(f"The image has no pixels. {READABLE}")
     if pixels > limits.max_pixels:
-        raise ImageError(too_many_pixels(f"{pixels / 1e6:.0f}", limits))
+        megapixels = math.ceil(pixels / 1e4) / 100  # up, so that it never reads like the limit itself
+        raise ImageError(too_many_pixels(f"{megapixels:.10g}", limits))
     if max(size) > MAX_SIDE_PX:
         raise ImageError(
             f"The image is {max(size)} pixels long; the limit is {MAX_SIDE_PX}. "
@@ -89,6 +90,4 @@ def check_memory(pixels: int, needed_bytes: float, limits: ImageLimits) -> None:
 
 def too_many_pixels(megapixels: str, limits: ImageLimits) -> str:
     """Return the sentence for an image of so many megapixels, however it is stored."""
-    return (
-        f"The image has {megapixels} megapixels; the limit is {limits.max_pixels / 1e6:.0f}. {SMALLER}"
-    )
+    return f"The image has {megapixels} megapixels; the limit is {limits.max_pixels / 1e6:g}. {SMALLER}"

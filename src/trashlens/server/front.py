@@ -1,33 +1,34 @@
-"""What the server answers beside the page: its health, its counters, and that it is busy."""
+"""What stands around the page: the gate, the answers beside it, and the sweeping of what was uploaded."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 import anyio.to_thread
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from trashlens.classifier import Classifier
+from trashlens.errors import BundleError
 from trashlens.machine import return_memory
 from trashlens.server.desk import Desk
 from trashlens.server.gate import Gate, refuse_busy
 from trashlens.server.uploads import Room
 
-__all__ = ["front_options"]
+__all__ = ["ANSWERS", "build_front"]
 
 CLEAN_EVERY_S = 30.0
 
 
-def front_options(
+def build_front(
     desk: Desk, room: Room, forget: Callable[[], None], more: Sequence[Route] = ()
-) -> dict[str, Any]:
-    """Return what FastAPI is made with: the gate, `/health`, `/metrics`, the answer of a full queue, the sweeping.
+) -> FastAPI:
+    """Return an app with `/health`, `/metrics` and the routes `more`, behind the gate; the page is mounted in it.
 
-    `room` is where uploads are kept; `forget` is called when some of them may be gone. `more` are further routes.
+    `room` is where uploads are kept; `forget` is called when some of them may be gone.
     """
 
     async def health(_: Request) -> Response:
@@ -37,15 +38,17 @@ def front_options(
             for role, one in desk.lineup.items()
         }
         status = "ok" if len(desk.classifiers) == len(roles) else "degraded"
-        return JSONResponse({"status": status, "roles": roles})
+        reasons = {
+            role: str(error) for role, error in desk.lineup.items() if isinstance(error, BundleError)
+        }
+        return JSONResponse(
+            {"status": status, "roles": roles, **({"reasons": reasons} if reasons else {})}
+        )
 
     async def metrics(_: Request) -> Response:
         return Response(
             desk.journal.to_prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8"
         )
-
-    async def refuse(_: Request, __: Exception) -> Response:
-        return refuse_busy()
 
     @asynccontextmanager
     async def clean(_: object) -> AsyncIterator[None]:
@@ -54,15 +57,18 @@ def front_options(
             yield
             group.cancel_scope.cancel()
 
-    routes = [Route("/health", health), *more]
+    routes: list[BaseRoute] = [Route("/health", health), *more]
     if desk.settings.metrics:
         routes.append(Route("/metrics", metrics))
-    return {
-        "lifespan": clean,
-        "routes": routes,
-        "middleware": [Middleware(Gate, settings=desk.settings, room=room)],
-        "exception_handlers": {503: refuse},  # Gradio's own names the length of its queue
-    }
+    middleware = [Middleware(Gate, settings=desk.settings, room=room, journal=desk.journal)]
+    return FastAPI(
+        routes=routes,
+        middleware=middleware,
+        lifespan=clean,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
 
 
 async def _clean(room: Room, keep_s: int, forget: Callable[[], None]) -> None:
@@ -72,3 +78,16 @@ async def _clean(room: Room, keep_s: int, forget: Callable[[], None]) -> None:
         await anyio.to_thread.run_sync(room.sweep, keep_s)
         forget()
         await anyio.to_thread.run_sync(return_memory)
+
+
+async def _refuse_busy(_: Request, __: Exception) -> Response:
+    return refuse_busy()
+
+
+async def _refuse_malformed(_: Request, __: Exception) -> Response:
+    return JSONResponse({"detail": "The request is malformed."}, 400)
+
+
+ANSWERS = {503: _refuse_busy, KeyError: _refuse_malformed, TypeError: _refuse_malformed}
+"""How the page answers what Gradio gives up on: its own words for a full queue name the length, and what it reads
+from a request without a check fails as these errors."""

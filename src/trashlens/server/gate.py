@@ -8,9 +8,11 @@ import re
 from pathlib import Path
 
 import anyio
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trashlens.server.journal import Journal
 from trashlens.server.settings import Settings, too_large
 from trashlens.server.uploads import Room
 
@@ -23,6 +25,8 @@ MESSAGE_BYTES = 2**20
 """Largest request that is no upload; a frame of a webcam has a tenth of it."""
 FORM_BYTES = 2**16
 """What a form adds to the file in it."""
+SILENT_S = 20.0
+"""How long a body may pause, seconds."""
 DISCARD_BYTES, DISCARD_S = 256 * 2**20, 5.0
 """How much of a refused request is read before it is answered, and for how long; who sends more may miss it."""
 PUBLIC = re.compile(
@@ -31,11 +35,12 @@ PUBLIC = re.compile(
     | (static | assets)/.+
     | webcam(/\w+(/close)?)?
     | device/\w+/[\w.-]+
+    | examples/\w+/[^/]+
     | gradio_api/
       ( (info | startup-events | theme\.css | upload | upload_progress)/?
       | (queue/(join | data) | cancel | reset)/?
       | heartbeat/[\w-]+
-      | call/\w+(/\w+)?
+      | call/classify(/\w+)?
       | file=(?P<file>/.+)
       )
     )""",
@@ -49,12 +54,14 @@ HEADERS = [
 
 
 class Gate:
-    """An ASGI middleware that answers 404, 413 or 503 to what may not pass."""
+    """An ASGI middleware that answers 404, 408, 413 or 503 to what may not pass, and 500 where the page fails."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, room: Room) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, room: Room, journal: Journal) -> None:
         """Stand before `app`, which keeps what it is sent in `room`."""
-        self._app, self._settings, self._room = app, settings, room
+        self._app, self._settings, self._room, self._journal = app, settings, room, journal
         self._open = self._coming_bytes = 0
+        journal.watch("open_requests", "Requests that are being answered.", lambda: self._open)
+        journal.watch("uploads_bytes", "Size of the uploads that are kept.", lambda: room.taken_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer it here."""
@@ -66,26 +73,41 @@ class Gate:
             return
         refusal = self._refuse(scope)
         reserved_bytes = self._find_size(scope) if refusal is None and _is_upload(scope) else 0
+        sender = _Sender(send)
         self._open += 1
         self._coming_bytes += reserved_bytes
         try:
             if refusal is None:
-                await self._pass(scope, receive, send)
+                await self._pass(scope, receive, sender)
             else:
                 await _discard(scope, receive)
-                await refusal(scope, receive, _Sender(send))
+                await refusal(scope, receive, sender)
         finally:
             self._open -= 1
             self._coming_bytes -= reserved_bytes
             self._room.taken_bytes += reserved_bytes  # until it is measured
+            if sender.status >= 400:
+                self._journal.note_refusal(sender.status, scope["path"])
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sender = _Sender(send)
+    async def _pass(self, scope: Scope, receive: Receive, sender: "_Sender") -> None:
+        """Hand the request on; whatever goes wrong beyond ends here, in an answer without its inner words."""
+        limited = _limit(receive, self._most_bytes(scope), self._settings.upload_s)
         try:
-            await self._app(scope, _limit(receive, self._most_bytes(scope)), sender)
+            await self._app(scope, limited, sender)
+            return
         except _TooLongError:
-            if not sender.started:
-                await self._refuse_size(scope)(scope, receive, sender)
+            refusal = self._refuse_size(scope)
+        except TimeoutError:
+            refusal = JSONResponse({"detail": "The request took too long to come. Try again."}, 408)
+        except Exception as error:
+            # What Gradio refuses amid an answer, it has said in it.
+            if not isinstance(error.__cause__, HTTPException):
+                self._journal.note_failure(scope["path"], error)
+            refusal = JSONResponse({"detail": "The request cannot be answered."}, 500)
+        if not sender.status:
+            await refusal(scope, receive, sender)
+        elif not sender.ended:
+            await sender({"type": "http.response.body"})
 
     def _refuse(self, scope: Scope) -> JSONResponse | None:
         """Return the answer to a request that may not pass, judged by its head."""
@@ -139,15 +161,17 @@ class _TooLongError(Exception):
 
 
 class _Sender:
-    """What an answer is sent through: adds `HEADERS`, and knows whether it has begun."""
+    """What an answer is sent through: adds `HEADERS`, and knows how far it is: its status is 0 at first."""
 
     def __init__(self, send: Send) -> None:
-        self._send, self.started = send, False
+        self._send, self.status, self.ended = send, 0, False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
+            self.status = message["status"]
             message["headers"] = [*message.get("headers", []), *HEADERS]
+        elif not message.get("more_body", False):
+            self.ended = True
         await self._send(message)
 
 
@@ -168,16 +192,24 @@ async def _discard(scope: Scope, receive: Receive) -> None:
                 return
 
 
-def _limit(receive: Receive, most_bytes: int) -> Receive:
-    """Return `receive`, which raises `_TooLongError` once more bytes have come than may."""
-    received_bytes = 0
+def _limit(receive: Receive, most_bytes: int, most_s: float) -> Receive:
+    """Return `receive` with bounds.
+
+    It raises `_TooLongError` once more bytes have come than may, TimeoutError when they pause for `SILENT_S` or
+    take `most_s` in all.
+    """
+    received_bytes, deadline_s, whole = 0, anyio.current_time() + most_s, False
 
     async def receive_counted() -> Message:
-        nonlocal received_bytes
-        message = await receive()
+        nonlocal received_bytes, whole
+        if whole:
+            return await receive()  # waits for the visitor to leave
+        with anyio.fail_after(min(SILENT_S, max(0.0, deadline_s - anyio.current_time()))):
+            message = await receive()
         received_bytes += len(message.get("body", b""))
         if received_bytes > most_bytes:
             raise _TooLongError
+        whole = not message.get("more_body", False)
         return message
 
     return receive_counted

@@ -1,10 +1,13 @@
 """What the server allows: every limit with its default, read from the command line or the environment."""
 
 import math
+import os
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
@@ -14,13 +17,23 @@ from trashlens.providers import CPU
 
 __all__ = ["Settings", "parse_settings", "too_large"]
 
+GRADIO_VARIABLES = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"}
+"""What whoever runs Gradio apps, such as a Space, sets in place of ours."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the server serves, to how many, and for how long."""
 
+    host: str = "127.0.0.1"
+    """Address to listen at, by default this machine alone; `0.0.0.0` is all of its networks. GRADIO_SERVER_NAME,
+    which Spaces set, counts as well."""
+    port: int = 7860
+    """Port to listen at. GRADIO_SERVER_PORT counts as well."""
     models: Path = Path("models")
     """Folder of the three bundles."""
+    examples: Path | None = None
+    """Folder of photos that visitors may try, the first 12 by name; by default drawings that come along."""
     provider: str = CPU
     """Where the networks compute: `cpu`, or what else the installed ONNX Runtime knows (`trashlens.providers`)."""
     photo: ImageLimits = field(default_factory=ImageLimits)
@@ -45,6 +58,8 @@ class Settings:
     """Open requests of all visitors; the next one is told to try again. A visitor's page holds two."""
     keep_s: int = 120
     """Age at which an upload is deleted, seconds."""
+    upload_s: float = 300.0
+    """How long an upload may take to come, seconds."""
     uploads_mb: int = 2048
     """Size of all uploads that are kept at a time, megabytes; further ones are told to try again."""
     log: Literal["all", "photos", "none"] = "photos"
@@ -61,6 +76,8 @@ class Settings:
         for name, value in vars(self).items():
             if type(value) in (int, float) and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value:g}; it must be positive.")
+        if self.port >= 2**16:
+            raise ValueError(f"port is {self.port}; the largest is {2**16 - 1}.")
 
 
 def too_large(settings: Settings) -> str:
@@ -75,14 +92,35 @@ def parse_settings(argv: Sequence[str] | None = None, *, models: Path) -> Settin
         SystemExit: a setting is unknown or out of range; the reason is on stderr, the code is 2.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(
+    parser = _Parser(
         prog="app.py",
         description="Serve the Trashlens page. Each setting is an option and a variable of the environment.",
         default_env=True,
         env_prefix="TRASHLENS",
     )
     parser.add_class_arguments(Settings, default={"models": models})
+    implied = [
+        f"--{name}={os.environ[variable]}"
+        for name, variable in GRADIO_VARIABLES.items()
+        if variable in os.environ and _variable(name) not in os.environ
+    ]
     try:
-        return Settings(**vars(parser.instantiate(parser.parse_args(argv))))
+        chosen = parser.parse_args([*implied, *(sys.argv[1:] if argv is None else argv)])
+        return Settings(**vars(parser.instantiate(chosen)))
     except ValueError as error:
         parser.error(str(error))
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """End with the sentence, in which jsonargparse's key becomes what somebody wrote."""
+        if wrong := re.match(r'Parser key "([\w.]+)":\s*(.*)', message, re.DOTALL):
+            name, reason = wrong.groups()
+            reason = re.sub(r"<class '(\w+)'>|typing\.", r"\1", reason.strip())
+            message = f"--{name}, or {_variable(name)}: {reason}"
+        super().error(message, ex)
+
+
+def _variable(name: str) -> str:
+    """Return the variable of a setting, as jsonargparse names it."""
+    return f"TRASHLENS_{name.replace('.', '__').upper()}"

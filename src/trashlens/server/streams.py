@@ -67,6 +67,9 @@ class Streams:
         self._settings, self._clock = settings, clock
         self._streams: dict[str, Stream] = {}
 
+    def __len__(self) -> int:
+        return len(self._streams)
+
     def take(self) -> str:
         """Return the name of a new place.
 
@@ -140,6 +143,7 @@ def stream_routes(
     is at work. A place is refused with 503, and to other sites' pages with 403.
     """
     streams = Streams(desk.settings)
+    desk.journal.watch("webcams", "Webcams that hold a place.", lambda: len(streams))
 
     async def take(request: Request) -> Response:
         # A page elsewhere that someone here happens to look at.

@@ -38,7 +38,7 @@ def build_camera_tab(name: str, parts: Parts, render: Callable[[Words], CameraTa
 
     `NAME.js` in this folder runs it: a function's body, in which `element` is what is laid out here.
     """
-    scripts = [FOLDER / "camera.js", FOLDER / f"{name}.js"]
+    scripts = [FOLDER / "camera.js", FOLDER / "examples.js", FOLDER / f"{name}.js"]
     gr.HTML(
         parts.add(name, lambda words: _render(render(words), words)),
         js_on_load="\n".join(path.read_text(encoding="utf-8") for path in scripts),

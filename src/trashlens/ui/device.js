@@ -120,4 +120,5 @@ chooser.addEventListener("change", () => {
     if (chooser.files.length) lookAtPhoto(chooser.files[0]);
     chooser.value = ""; // the same photo may be chosen again
 });
+offerExamples(lookAtPhoto);
 for (const control of setup ? [] : [camera.button, chooser]) control.disabled = true;

@@ -16,6 +16,7 @@ from trashlens.classifier import Classifier
 from trashlens.server.desk import Desk
 from trashlens.ui.camera import CameraTab, build_camera_tab
 from trashlens.ui.cards import name_roles, render_empty
+from trashlens.ui.examples import render_examples
 from trashlens.ui.words import Parts, Words
 
 __all__ = ["build_device_tab", "device_routes"]
@@ -53,6 +54,7 @@ def _render(desk: Desk, words: Words) -> CameraTab:
     return CameraTab(
         controls=(
             f'<label class="tl-choose"><input type="file" accept="image/*">{words["device.choose"]}</label>'
+            f"{render_examples(desk, words) if student else ''}"
             f'<data class="tl-setup" value="{escape(setup)}"></data>'
         ),
         note=words["device.note"],

@@ -1,4 +1,4 @@
-"""The page as a whole: header, tabs, footer, looks, and how it is served."""
+"""The page as a whole: header, tabs, footer, looks, and how it is mounted."""
 
 from functools import partial
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from fastapi import FastAPI
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 from starlette.middleware import Middleware
@@ -13,12 +14,15 @@ from starlette.requests import Request
 
 from trashlens.classifier import Comparison
 from trashlens.server.desk import Desk
-from trashlens.server.front import front_options
+from trashlens.server.front import ANSWERS, build_front
+from trashlens.server.journal import Journal
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
 from trashlens.ui.batch import build_batch_tab
 from trashlens.ui.cards import render_cards, render_problem, render_verdict
 from trashlens.ui.device import build_device_tab, device_routes
+from trashlens.ui.examples import examples_routes
+from trashlens.ui.leads import build_lead
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
@@ -28,7 +32,7 @@ from trashlens.ui.scores import render_scores
 from trashlens.ui.webcam import build_webcam_tab
 from trashlens.ui.words import Opening, Parts, Words, words_for
 
-__all__ = ["build_page", "launch_options"]
+__all__ = ["build_app", "build_page"]
 
 SESSIONS = 128
 """Visitors whose state Gradio keeps, 0.1 MB each; ours is in the browser. A call of the API counts as one."""
@@ -45,25 +49,35 @@ LOGO = (
 class Page(gr.Blocks):
     """Gradio's page, except that a request without a usable file is refused in a sentence."""
 
+    journal: Journal
+
     def __init__(self, **options: Any) -> None:
         """Begin without any part."""
         super().__init__(**options)
         self.parts = Parts()
+        # Where Gradio is mounted it writes the page's configuration before it looks at what it is mounted with.
+        self.i18n_instance = self.parts.i18n
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> Any:
         """Turn a request's values into the handler's arguments.
 
         Raises:
-            gr.Error: a file that was never uploaded, an address elsewhere, or no file at all.
+            gr.Error: a file that was never uploaded, an address elsewhere, no file at all, or no such handler.
         """
+        if block_fn.fn is None:  # what happens in the browser alone
+            raise self._refuse("There is no such function.")
         if _names_address(inputs):
-            raise gr.Error(NOT_UPLOADED, print_exception=False)
+            raise self._refuse(NOT_UPLOADED)
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **options)
-        except gr.Error:
-            raise
+        except gr.Error as error:
+            raise self._refuse(str(error.message)) from error
         except Exception as error:  # path checks, downloads, validation: the file did not get here
-            raise gr.Error(NOT_UPLOADED, print_exception=False) from error
+            raise self._refuse(NOT_UPLOADED) from error
+
+    def _refuse(self, reason: str) -> gr.Error:
+        self.journal.write("api", "refused", size_bytes=None, reason=reason)
+        return gr.Error(reason, print_exception=False)
 
 
 def _names_address(value: object) -> bool:
@@ -77,18 +91,24 @@ def build_page(desk: Desk) -> Page:
     """Return the page, ready to launch, whose requests `desk` answers."""
     page = Page(title="Trashlens", analytics_enabled=False, fill_width=True)
     parts = page.parts
+    page.journal = desk.journal
     with page:
         gr.HTML(parts.add("header", _render_header), apply_default_css=False)
         with gr.Tabs():
             with gr.Tab(parts.word("tab.photo"), id="photo") as photo_tab:
+                build_lead("photo", parts)
                 photo = build_photo_tab(desk, parts)
             with gr.Tab(parts.word("tab.webcam"), id="webcam") as webcam_tab:
+                build_lead("webcam", parts)
                 build_webcam_tab(desk, parts)
             with gr.Tab(parts.word("tab.device"), id="device") as device_tab:
+                build_lead("device", parts)
                 build_device_tab(desk, parts)
             with gr.Tab(parts.word("tab.batch"), id="batch") as batch_tab:
+                build_lead("batch", parts)
                 build_batch_tab(desk, parts)
             with gr.Tab(parts.word("tab.scoreboard"), id="scoreboard") as scores_tab:
+                build_lead("scoreboard", parts)
                 gr.HTML(
                     parts.add("scores", partial(render_scores, desk.lineup)),
                     elem_id="scoreboard",
@@ -120,8 +140,9 @@ def _render_footer(words: Words) -> str:
     return f'<footer class="tl-footer"><p>{words["page.footer"]}</p></footer>'
 
 
-def launch_options(page: Page, desk: Desk) -> dict[str, Any]:
-    """Return what `Blocks.launch` needs for the page: its looks, its limits, its gate, and no outside link."""
+def build_app(desk: Desk) -> FastAPI:
+    """Return all that is served: the page in its looks, within its limits, behind its gate."""
+    page = build_page(desk)
 
     def forget() -> None:
         # The names of all uploads ever, by which Gradio would delete them.
@@ -137,22 +158,31 @@ def launch_options(page: Page, desk: Desk) -> dict[str, Any]:
         return render_problem(desk.lineup, reword(sentence, words), words)
 
     frames = stream_routes(desk, render=render, render_problem=render_refusal)
-    front = front_options(desk, Room(Path(get_upload_folder())), forget, [*frames, *device_routes(desk)])
-    front["middleware"].append(Middleware(Opening))
+    routes = [*frames, *device_routes(desk), *examples_routes(desk)]
     icon = quote(LOGO.format(colour="#2f825f"))
-    return {
-        "theme": _build_theme(),
-        "i18n": page.parts.i18n,
-        "head": f'<link rel="icon" href="data:image/svg+xml,{icon}">{render_rewording(desk.settings)}',
-        "css_paths": [Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
-        "max_file_size": desk.settings.upload_bytes,
-        "state_session_capacity": SESSIONS,
-        "app_kwargs": front,
-        "footer_links": [],
-        "ssr_mode": False,
-        "enable_monitoring": False,
-        "share": False,
-    }
+    page.state_session_capacity = SESSIONS
+    # By this Gradio knows to refuse a path that was not uploaded; it forgets that where it is mounted.
+    page.has_launched = True
+    desk.journal.watch("waiting", "Requests in the queue.", lambda: len(page._queue))
+    front = build_front(desk, Room(Path(get_upload_folder())), forget, routes)
+    gr.mount_gradio_app(
+        front,
+        page,
+        path="/",
+        theme=_build_theme(),
+        head=f'<link rel="icon" href="data:image/svg+xml,{icon}">{render_rewording(desk.settings)}',
+        css_paths=[Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
+        max_file_size=desk.settings.upload_bytes,
+        app_kwargs={"exception_handlers": ANSWERS, "middleware": [Middleware(Opening)]},
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+    )
+    return front
 
 
 def _build_theme() -> gr.themes.Base:
@@ -188,4 +218,7 @@ def _build_theme() -> gr.themes.Base:
         block_border_color_dark="#2d3430",
         block_shadow="none",
         block_shadow_dark="none",
+        block_label_background_fill_dark="#1b201d",
+        table_odd_background_fill_dark="#1b201d",
+        table_even_background_fill_dark="#222824",
     )

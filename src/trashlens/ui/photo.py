@@ -17,6 +17,7 @@ from trashlens.ui.cards import (
     render_timing,
     render_verdict,
 )
+from trashlens.ui.examples import build_photo_examples
 from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
 from trashlens.ui.refusals import reword
 from trashlens.ui.words import ENGLISH, Parts, Words, load_words, words_for
@@ -34,9 +35,10 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
                 placeholder=parts.add("photo-placeholder", partial(_render_placeholder, desk)),
                 # Not among what Gradio's i18n covers; `rewording.js` puts the visitor's there.
                 alt_text=load_words()[ENGLISH]["photo.alt"],
-                height=410,
+                height=350,
                 elem_id="photo",
             )
+            build_photo_examples(desk, parts)
         with gr.Column(scale=9, min_width=640):
             results = gr.HTML(
                 parts.add("photo-empty", partial(_render_empty, desk)),
