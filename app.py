@@ -7,6 +7,10 @@ Its API with curl: upload a photo, send the path that is named to `classify`, re
     data="{\"data\": [{\"path\": \"$path\", \"meta\": {\"_type\": \"gradio.FileData\"}}]}"
     event=$(curl -s --json "$data" $url/call/classify | jq -r .event_id)
     curl -s $url/call/classify/$event
+
+A second value in `data`, true, asks the networks to explain: each result then has a `map`, rows from the top, of
+how much each place of the photo's middle square speaks for its label (below 0: against it; the mean is the
+calibrated logit), or null where the network's head allows none.
 """
 
 import dataclasses
@@ -23,6 +27,7 @@ from PIL import Image
 from trashlens.errors import TrashlensError
 from trashlens.lineup import load_lineup
 from trashlens.machine import return_large_memory
+from trashlens.server.dataset import open_feedback
 from trashlens.server.desk import Desk
 from trashlens.server.listening import allot_connections, serve
 from trashlens.server.settings import parse_settings
@@ -54,8 +59,10 @@ def main() -> int:
         # Only now, since Gradio reads these variables as it is imported.
         from trashlens.ui import build_app
 
-        desk = Desk(load_lineup(settings.models, provider=settings.provider), settings)
-        serve(build_app(desk), host=settings.host, port=settings.port, connections=connections)
+        lineup = load_lineup(settings.models, provider=settings.provider)
+        with open_feedback(settings) as feedback:
+            app = build_app(Desk(lineup, settings, feedback))
+            serve(app, host=settings.host, port=settings.port, connections=connections)
     except KeyboardInterrupt:
         return 130
     except TrashlensError as error:

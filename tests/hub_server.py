@@ -265,11 +265,12 @@ class Handler(BaseHTTPRequestHandler):
         self.authorise()
         asked = json.loads(self.body)
         kind, name = asked.get("type", "model"), f"{asked['organization'] or USER}/{asked['name']}"
+        url = f"{self.hub.url}/{'' if kind == 'model' else f'{kind}s/'}{name}"
         if (kind, name) in self.hub.repos:
-            raise RefusalError(409, "You already created this repo")
+            self.answer({"error": "You already created this repo", "url": url}, 409)
+            return
         self.hub.add(kind, name).private = asked.get("visibility") == "private"
-        prefix = "" if kind == "model" else f"{kind}s/"
-        self.answer({"url": f"{self.hub.url}/{prefix}{name}", "name": name})
+        self.answer({"url": url, "name": name})
 
     def validate_yaml(self) -> None:
         text = json.loads(self.body)["content"]
@@ -418,7 +419,7 @@ def describe(path: str, content: bytes) -> dict[str, Any]:
     return {**entry, "oid": hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()}
 
 
-REPO = r"/api/(?P<kind>model|space)s/(?P<name>[^/]+/[^/]+)"
+REPO = r"/api/(?P<kind>model|space|dataset)s/(?P<name>[^/]+/[^/]+)"
 ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("GET", r"/api/whoami-v2", Handler.whoami),
     ("POST", r"/api/repos/create", Handler.create),

@@ -37,7 +37,17 @@ MAY_IMPORT = {
     "scoreboard": {"bundle", "records", "scoreboard"},
     "hub": {"errors", "files", "bundle", "machine", "records", "scoreboard", "hub"},
     "lineup": {"errors", "bundle", "classifier", "machine", "providers"},
-    "server": {"errors", "image", "classifier", "lineup", "machine", "providers", "table", "server"},
+    "server": {
+        "errors",
+        "files",
+        "image",
+        "classifier",
+        "lineup",
+        "machine",
+        "providers",
+        "table",
+        "server",
+    },
     "ui": {"errors", "image", "bundle", "classifier", "lineup", "records", "table", "server", "ui"},
     "training.data": {"errors", "files", "image", "training.data"},
     "training.networks": {"errors"},
@@ -60,9 +70,11 @@ MAY_IMPORT = {
     },
     "training.export": {
         *("errors", "files", "bundle", "classifier"),
-        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "graph")),
+        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "evaluate", "graph")),
     },
     "training.graph": set(),
+    "training.class_maps": {"errors", "bundle", "classifier"},
+    "training.renewal": {"errors", "bundle", *(f"training.{n}" for n in ("class_maps", "unrelated"))},
     "commands": set(),
     "training.pictures": {
         *("image", "classifier", "scoreboard"),
@@ -130,7 +142,7 @@ def test_every_room_is_listed() -> None:
         ("wandb", "training/tracking/"),
         ("gradio", "ui/"),
         ("gradio_client", ("hub/checking.py", "ui/page.py")),
-        ("huggingface_hub", ("hub/", "bundle.py", "training/data/source.py")),
+        ("huggingface_hub", ("hub/", "bundle.py", "server/dataset.py", "training/data/source.py")),
     ],
 )
 def test_a_service_is_known_to_these_places_only(package: str, only: str | tuple[str, ...]) -> None:

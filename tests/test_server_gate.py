@@ -72,6 +72,7 @@ def ask(
         "/webcam",
         "/webcam/0a1b",
         "/webcam/0a1b/close",
+        "/feedback",
     ],
 )
 def test_what_the_page_needs_passes(tmp_path: Path, path: str) -> None:
@@ -96,6 +97,7 @@ def test_what_the_page_needs_passes(tmp_path: Path, path: str) -> None:
         "/gradio_api/stream/0a1b",
         "/gradio_api/stream/a/b/c/playlist.m3u8",
         "/webcam/a/b",
+        "/feedback/a",
         "/gradio_api/file=http://127.0.0.1/",
         "/gradio_api/file=/etc/passwd",
         "/gradio_api/file=/tmp/a%00b",

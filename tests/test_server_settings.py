@@ -35,6 +35,8 @@ def test_arguments_win_over_the_environment_and_it_over_the_defaults(
         "--keep_s=soon",
         "--photo.max_bytes=0",
         "--log=some",
+        "--feedback_mb=0",
+        "--feedback_repo=ada",
         "--wating=3",
     ],
 )

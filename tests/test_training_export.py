@@ -69,7 +69,9 @@ def test_the_bundle_agrees_with_torch_and_says_how_much(
     images, _ = read_photos(processed / "test", LABELS, bundle.preprocess)
     with torch.inference_mode():
         expected = read_checkpoint(checkpoint).network(torch.from_numpy(images)).numpy()
-    assert np.abs(Classifier(bundle).infer(images) - expected).max() < export_module.TOLERANCE[weights]
+    logits, maps = Classifier(bundle).infer_maps(images)
+    assert np.abs(logits - expected).max() < export_module.TOLERANCE[weights]
+    assert np.abs(maps.mean(axis=(2, 3)) - logits).max() < 1e-3
 
 
 def test_the_resolution_may_be_chosen_at_export(
@@ -135,6 +137,7 @@ def test_int8_is_smaller_still_and_passes_only_where_it_costs_little(
     assert len(bundle.model) < full
     operations = {node.op_type for node in onnx.load_from_string(bundle.model).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operations
+    assert Classifier(bundle).has_maps
     # What is recorded is what the written graph does.
     images, labels = read_photos(processed / "val", LABELS, bundle.preprocess)
     answers = np.array([Classifier(bundle).infer(image[None])[0].argmax() for image in images])
@@ -149,6 +152,24 @@ def test_int8_is_smaller_still_and_passes_only_where_it_costs_little(
     with pytest.raises(ExportError, match=r"int8 costs .* points of accuracy on 18 photos"):
         export_bundle(checkpoint, tmp_path, config)
     assert Bundle.load(tmp_path / "baseline") == bundle
+
+
+def test_a_head_that_allows_no_maps_is_exported_without_and_that_is_told(
+    checkpoint: Path,
+    processed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(bundle: Bundle, images: np.ndarray) -> Bundle:
+        assert len(bundle.labels) == 6
+        assert images.shape == (18, 3, 32, 32)
+        raise ExportError("This network has no heat maps.")
+
+    monkeypatch.setattr(export_module, "explain_bundle", refuse)
+    bundle = Bundle.load(export_bundle(checkpoint, tmp_path, ExportConfig(photos=processed / "val")))
+    assert not Classifier(bundle).has_maps
+    assert "This network has no heat maps. The bundle is written without." in caplog.text
 
 
 def test_no_path_and_no_trace_of_the_machine_is_in_the_bundle(

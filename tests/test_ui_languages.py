@@ -38,7 +38,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     swapped = {**COLOURS, "glass": COLOURS["plastic"], "plastic": COLOURS["glass"]}
     for role in ROLES:
         toy_bundle(role, toy_model(swapped if role == "baseline" else COLOURS)).write(folder / role)
-    with serve(folder, tmp_path_factory.mktemp("server") / "errors.txt") as address:
+    place = tmp_path_factory.mktemp("server")
+    kept = {"TRASHLENS_FEEDBACK": str(place / "feedback")}
+    with serve(folder, place / "errors.txt", **kept) as address:
         yield address
 
 
@@ -125,6 +127,7 @@ def test_no_english_is_left_anywhere(chromium: Browser, url: str, language: str)
         "batch.download",
         "table.size",
         "origin.title",
+        "feedback.open",
     ):
         assert words[key] in said, key
     assert {"Trashlens", words["refused.unreadable"]} <= said

@@ -61,6 +61,16 @@ def test_an_online_run_is_a_link_and_nothing_else_can_be() -> None:
         assert "<x>" not in html
 
 
+def test_feedback_that_was_trained_on_is_told_with_its_list() -> None:
+    bundle = load_bundles(ROOT / "models")["student"]
+    added = {"manifest": "feedback.csv", "manifest_sha256": "f" * 64, "photos": {"glass": 2, "metal": 1}}
+    data = {**bundle.provenance["data"], "added": added}
+    fed = dataclasses.replace(bundle, provenance={**bundle.provenance, "data": data})
+    told = f"; 3 given as feedback, list <code>{'f' * 12}</code>"
+    assert told in render_origins({"student": Classifier(fed)}, WORDS)
+    assert "given as feedback" not in render_origins({"student": Classifier(bundle)}, WORDS)
+
+
 def test_the_threshold_is_told() -> None:
     bundle = toy_bundle("student", toy_model())
     for threshold, told in ((None, "always"), (0.9374, "where a class has 93.7% or more")):

@@ -14,7 +14,7 @@ from starlette.requests import Request
 import trashlens
 from trashlens.errors import ImageError
 from trashlens.image import ImageLimits, archives, check_bytes, limits, source
-from trashlens.server import batches
+from trashlens.server import batches, feedback, feedback_route
 from trashlens.server.batches import FAILED
 from trashlens.server.gate import BUSY
 from trashlens.server.settings import Settings, too_large
@@ -23,6 +23,7 @@ from trashlens.ui.refusals import reword
 from trashlens.ui.words import ENGLISH, choose_language, load_words, words_for
 
 UI = Path(trashlens.__file__).parent / "ui"
+KEEPING = (feedback.FULL, feedback.FAILED, feedback_route.GONE)
 OTHERS = [language for language in load_words() if language != ENGLISH]
 NAMED_ELSEWHERE = {"class", "role", "the", "character", "advice", "altered", "split", "region"}
 """Kinds whose names come from a bundle or from the regions."""

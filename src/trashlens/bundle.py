@@ -17,12 +17,14 @@ from trashlens.errors import BundleError
 from trashlens.files import replace_folder
 from trashlens.image import Preprocess
 
-__all__ = ["JSON_FILE", "MODEL_FILE", "ROLES", "Bundle", "load_bundle", "load_bundles"]
+__all__ = ["JSON_FILE", "MAPS", "MODEL_FILE", "ROLES", "Bundle", "load_bundle", "load_bundles"]
 
 ROLES = ("teacher", "baseline", "student")
 FORMAT = 1
 MODEL_FILE = "model.onnx"
 JSON_FILE = "bundle.json"
+MAPS = "maps"
+"""Name of a graph's second output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class Bundle:
     preprocess: Preprocess
     """What turns an RGB image into the graph's input, float32 [B, 3, size_px, size_px]."""
     model: bytes = field(repr=False)
-    """The ONNX graph: input `images`, output `logits` float32 [B, len(labels)]."""
+    """The ONNX graph: input `images`, output `logits` float32 [B, len(labels)]; where the network's head allows
+    it, a second output `maps` float32 [B, len(labels), h, w], whose means over h and w are the logits."""
     parameters: int
     """Number of weights of the network."""
     weights: str = "float32"

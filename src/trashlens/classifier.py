@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from trashlens.bundle import ROLES, Bundle, load_bundles
+from trashlens.bundle import MAPS, ROLES, Bundle, load_bundles
 from trashlens.errors import BundleError, ProviderError
 from trashlens.image import DEFAULT_LIMITS, ImageLimits, Preprocess, decode_image
 from trashlens.machine import count_cores
@@ -43,6 +43,10 @@ class Prediction:
     sure: bool = True
     """Whether the best class reaches the bundle's threshold: if not, `label` is a guess, and the photo may well
     show no waste at all."""
+    map: tuple[tuple[float, ...], ...] | None = None
+    """How much each place of the square that the network saw speaks for `label`, rows from the top; what
+    speaks against it is negative. The mean is the calibrated logit: softmax over those of all classes gives the
+    confidences. None where it was not asked for, or where the bundle has no maps."""
 
     @property
     def label(self) -> str:
@@ -67,6 +71,8 @@ class Comparison:
     """By role."""
     size_px: tuple[int, int] = (0, 0)
     """Width and height of the photo as it was decoded; a large JPEG is decoded at a part of its size."""
+    explained: bool = False
+    """Whether the networks were asked for their maps."""
 
     @property
     def steps_ms(self) -> dict[str, float]:
@@ -80,7 +86,7 @@ class Comparison:
         return sum(self.steps_ms.values())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that the API and the command line answer with."""
+        """Return the object that the API and the command line answer with; only explained ones have a `map`."""
         return {
             "decode_ms": self.decode_ms,
             "preprocess_ms": self.preprocess_ms,
@@ -91,6 +97,7 @@ class Comparison:
                     "confidences": dict(prediction.confidences),
                     "infer_ms": prediction.infer_ms,
                     "bundle": prediction.bundle,
+                    **({"map": prediction.map} if self.explained else {}),
                 }
                 for role, prediction in self.predictions.items()
             },
@@ -135,6 +142,7 @@ class Classifier:
             shrink = ort.RunOptions()
             shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
             zeros = np.zeros((1, 3, size_px, size_px), np.float32)
+            self._outputs = [output.name for output in self._session.get_outputs()]
             logits = self._session.run(None, {self._input: zeros}, shrink)[0]
         except Exception as error:
             raise BundleError(f"ONNX Runtime cannot run the {bundle.role} bundle: {error}") from error
@@ -149,18 +157,40 @@ class Classifier:
                 f"its graph answers with {logits.shape[-1]}."
             )
 
+    @property
+    def has_maps(self) -> bool:
+        """Whether the bundle's graph can say what the network looked at."""
+        return MAPS in self._outputs
+
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits [B, classes] of preprocessed images [B, 3, size_px, size_px]."""
-        logits: NDArray[np.float32] = self._session.run(None, {self._input: images})[0]
+        # ONNX Runtime computes the maps all the same, which cost less than a hundredth; its option to leave them
+        # out, only_execute_path_to_fetches, changes nothing in the builds that are published.
+        logits: NDArray[np.float32] = self._session.run(self._outputs[:1], {self._input: images})[0]
         return logits
 
-    def predict(self, images: NDArray[np.float32]) -> list[Prediction]:
+    def infer_maps(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the logits [B, classes] and the maps [B, classes, h, w] whose means they are.
+
+        Raises:
+            BundleError: the bundle has no maps.
+        """
+        if not self.has_maps:
+            raise BundleError(f"The {self.bundle.role} bundle has no heat maps.")
+        logits, maps = self._session.run([self._outputs[0], MAPS], {self._input: images})
+        return logits, maps
+
+    def predict(self, images: NDArray[np.float32], *, explain: bool = False) -> list[Prediction]:
         """Return a prediction for each of the preprocessed images [B, 3, size_px, size_px].
 
-        The time is the whole batch's, divided evenly.
+        The time is the whole batch's, divided evenly. Where asked to `explain`, they have maps if the bundle has.
         """
         start = time.perf_counter()
-        logits = self.infer(images)
+        maps: NDArray[np.float32] | None = None
+        if explain and self.has_maps:
+            logits, maps = self.infer_maps(images)
+        else:
+            logits = self.infer(images)
         infer_ms = (time.perf_counter() - start) * 1e3 / len(images)
         # float64, so that the probabilities sum to 1 far beyond what anyone prints.
         scaled = logits.astype(np.float64) / self.bundle.temperature
@@ -174,9 +204,15 @@ class Classifier:
                 infer_ms=infer_ms,
                 bundle=self.bundle.short_id,
                 sure=bool(row.max() >= threshold),
+                map=None if maps is None else self._to_map(maps[index, row.argmax()]),
             )
-            for row in probabilities
+            for index, row in enumerate(probabilities)
         ]
+
+    def _to_map(self, values: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
+        """Return a class's map [h, w] on the scale of the calibrated logits."""
+        scaled = np.round(values.astype(np.float64) / self.bundle.temperature, 4)
+        return tuple(map(tuple, scaled.tolist()))
 
 
 def load_classifiers(
@@ -200,10 +236,12 @@ def compare(
     *,
     limits: ImageLimits = DEFAULT_LIMITS,
     seen: Callable[[Image.Image], None] | None = None,
+    explain: bool = False,
 ) -> Comparison:
     """Decode the photo once, preprocess it once for each definition, and ask every classifier.
 
-    At last `seen` is called with the decoded photo, for whoever wants to show it.
+    Where asked to `explain`, those that can also say which places of the photo speak for their answer. At last
+    `seen` is called with the decoded photo, for whoever wants to show it.
 
     Raises:
         ImageError: the source is not a photo that can be read.
@@ -218,7 +256,7 @@ def compare(
             inputs[preprocess] = preprocess(image)[np.newaxis]
     preprocessed = time.perf_counter()
     predictions = {
-        role: classifier.predict(inputs[classifier.bundle.preprocess])[0]
+        role: classifier.predict(inputs[classifier.bundle.preprocess], explain=explain)[0]
         for role, classifier in classifiers.items()
     }
     if seen:
@@ -228,4 +266,5 @@ def compare(
         preprocess_ms=(preprocessed - decoded) * 1e3,
         predictions=predictions,
         size_px=image.size,
+        explained=explain,
     )

@@ -4,6 +4,7 @@ TrashlensError        its message is one sentence for the user: what is wrong, w
 ├── ImageError        the file is not a photo we can read
 ├── RequestError      the server has no time for this request
 ├── AddressError      the server cannot listen where it was told to
+├── FeedbackError     what a visitor gives cannot be kept
 ├── BundleError       a bundle is missing, damaged or of another format
 ├── ProviderError     ONNX Runtime cannot compute where it was told to
 ├── DataError         a data source or split manifest is missing or damaged
@@ -21,6 +22,7 @@ __all__ = [
     "BundleError",
     "DataError",
     "ExportError",
+    "FeedbackError",
     "HubError",
     "ImageError",
     "ProviderError",
@@ -52,6 +54,10 @@ class RequestError(TrashlensError):
 
 class AddressError(TrashlensError):
     """The server cannot listen where it was told to."""
+
+
+class FeedbackError(TrashlensError):
+    """What a visitor gives cannot be kept, or not where the settings say."""
 
 
 class BundleError(TrashlensError):

@@ -1,10 +1,12 @@
 """The commands of those who make the networks; each loads the training wing when it is called."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from trashlens.bundle import JSON_FILE
 from trashlens.commands.options import add_models, construct
 from trashlens.errors import RecipeError
 
@@ -12,21 +14,46 @@ __all__ = ["data_command", "evaluate_command", "export_command", "train_command"
 
 
 def data_command(argv: Sequence[str]) -> int:
-    """Prepare TrashNet: check, clean, split and resize its photos."""
+    """Prepare TrashNet: check, clean, split and resize its photos; with --add, feedback is trained on too."""
     from trashlens.training.data import DataConfig, prepare_data
 
     parser = ArgumentParser(prog="trashlens data", description=data_command.__doc__)
+    parser.add_argument(
+        "--add",
+        type=Path,
+        metavar="FOLDER",
+        help="feedback that the app kept, for training alone; look through it first",
+    )
     parser.add_class_arguments(DataConfig, as_group=False)
-    config = construct(DataConfig, parser.parse_args(argv).as_dict())
-    record = prepare_data(config)
+    given = parser.parse_args(argv).as_dict()
+    add = given.pop("add")
+    config = construct(DataConfig, given)
+    record = prepare_data(config, add=add)
     counts = ", ".join(f"{sum(by.values())} {split}" for split, by in record["photos"].items())
     print(f"{config.processed}: {counts}; {len(record['dropped'])} with contradictory labels left out.")
+    if add is not None:
+        _print_added(record["added"], config.folder)
     if record["differ_from_manifest"]:
         print(
             f"{record['differ_from_manifest']:,} files differ in bytes from {record['manifest']}: this is "
             "another encoding of the same photos. The split goes by name, so results stay comparable."
         )
     return 0
+
+
+def _print_added(added: Mapping[str, Any], folder: Path) -> None:
+    classes = ", ".join(f"{count} {label}" for label, count in added["photos"].items())
+    reasons = {
+        "none": "of none of the classes",
+        "contradictory": "with more than one label",
+        "known": "that TrashNet has already",
+        "deleted": "whose file is gone",
+    }
+    left_out = ", ".join(f"{count} {reasons[why]}" for why, count in added["left_out"].items())
+    print(
+        f"{folder / added['manifest']}: {sum(added['photos'].values())} photos of feedback added to train "
+        f"({classes}); left out: {left_out or 'none'}."
+    )
 
 
 def train_command(argv: Sequence[str]) -> int:
@@ -50,13 +77,22 @@ def train_command(argv: Sequence[str]) -> int:
 def export_command(argv: Sequence[str]) -> int:
     """Turn a checkpoint into a bundle, if ONNX Runtime agrees with torch on real photos."""
     from trashlens.training.export import ExportConfig, export_bundle
+    from trashlens.training.renewal import renew_bundle
 
     parser = ArgumentParser(prog="trashlens export", description=export_command.__doc__)
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that training wrote")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="folder that training wrote; or a bundle of an earlier version, to give it heat maps alone",
+    )
     add_models(parser)
     parser.add_class_arguments(ExportConfig, as_group=False)
     given = parser.parse_args(argv).as_dict()
     checkpoint, models = given.pop("checkpoint"), given.pop("models")
+    if (checkpoint / JSON_FILE).is_file():
+        print(f"Bundle: {checkpoint}, {renew_bundle(checkpoint).short_id}")
+        return 0
     folder = export_bundle(checkpoint, models, construct(ExportConfig, given))
     print(f"Bundle: {folder}")
     return 0

@@ -11,6 +11,7 @@ from trashlens.classifier import Comparison, compare
 from trashlens.errors import RequestError, TrashlensError
 from trashlens.image import ImageLimits
 from trashlens.lineup import Lineup, available
+from trashlens.server.feedback import Feedback
 from trashlens.server.journal import Journal, Way
 from trashlens.server.settings import Settings
 
@@ -20,8 +21,9 @@ __all__ = ["Desk"]
 class Desk:
     """The networks at work for visitors, with what the server allows them."""
 
-    def __init__(self, lineup: Lineup, settings: Settings) -> None:
-        """Serve with those of `lineup` that are available."""
+    def __init__(self, lineup: Lineup, settings: Settings, feedback: Feedback | None = None) -> None:
+        """Serve with those of `lineup` that are available; keep `feedback`, if any is asked for."""
+        self.feedback = feedback
         self.lineup, self.settings = lineup, settings
         self.classifiers = available(lineup)
         self.journal = Journal(settings)
@@ -34,18 +36,20 @@ class Desk:
         roles: Collection[str] | None = None,
         limits: ImageLimits | None = None,
         seen: Callable[[Image.Image], None] | None = None,
+        explain: bool = False,
     ) -> Comparison:
         """Return what the networks, or those of `roles`, say about an uploaded file or the bytes of a photo.
 
         It may cost what `limits` say, by default what the settings do. `seen` is called in its thread
-        with the decoded photo.
+        with the decoded photo. Where asked to `explain`, the answer has maps of what the networks looked at.
 
         Raises:
             ImageError: the source is not a photo that can be read.
             RequestError: it took longer than a request may; what was begun ends on its own.
         """
         chosen = {role: c for role, c in self.classifiers.items() if roles is None or role in roles}
-        work = partial(compare, chosen, source, limits=limits or self.settings.photo, seen=seen)
+        limits = limits or self.settings.photo
+        work = partial(compare, chosen, source, limits=limits, seen=seen, explain=explain)
         size_bytes = _measure(source)
         try:
             with anyio.fail_after(self.settings.request_s):

@@ -17,8 +17,9 @@ from trashlens.server.settings import Settings
 
 __all__ = ["Journal", "Verdict", "Way"]
 
-Way = Literal["photo", "api", "batch", "frame"]
-"""How a request came: the Photo tab, the API, as one photo of a batch, or a frame of a webcam."""
+Way = Literal["photo", "api", "batch", "frame", "feedback"]
+"""How a request came: the Photo tab, the API, as one photo of a batch, a frame of a webcam, or given as
+feedback."""
 Verdict = Literal["answered", "refused", "late", "failed"]
 """`refused`: no photo that can be read; `late`: over the time a request may take; `failed`: our own fault."""
 
@@ -33,7 +34,7 @@ class Journal:
 
     def __init__(self, settings: Settings) -> None:
         """Count from zero."""
-        photos = ("photo", "api", "batch")
+        photos = ("photo", "api", "batch", "feedback")
         self._ways = {"all": (*photos, "frame"), "photos": photos, "none": ()}[settings.log]
         self._logger = logging.getLogger("trashlens.requests")
         self._untold: Tally[int] = Tally()

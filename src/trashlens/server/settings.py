@@ -19,6 +19,7 @@ __all__ = ["Settings", "parse_settings", "too_large"]
 
 GRADIO_VARIABLES = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"}
 """What whoever runs Gradio apps, such as a Space, sets in place of ours."""
+REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,14 @@ class Settings:
     """How long an upload may take to come, seconds."""
     uploads_mb: int = 2048
     """Size of all uploads that are kept at a time, megabytes; further ones are told to try again."""
+    feedback: Path | None = None
+    """Folder for photos whose right class visitors tell, with their consent; without it, and without
+    `feedback_repo`, the page does not ask."""
+    feedback_repo: str | None = None
+    """Dataset on the Hugging Face Hub, `user/name`, that feedback is pushed to with the token in HF_TOKEN; made,
+    and private, where there is none."""
+    feedback_mb: int = 1024
+    """Size of the feedback that is kept in the folder, megabytes; beyond it no more is taken."""
     log: Literal["all", "photos", "none"] = "photos"
     """Which requests leave a line in the log: with `all` each frame of a webcam, too."""
     metrics: bool = False
@@ -78,6 +87,8 @@ class Settings:
                 raise ValueError(f"{name} is {value:g}; it must be positive.")
         if self.port >= 2**16:
             raise ValueError(f"port is {self.port}; the largest is {2**16 - 1}.")
+        if self.feedback_repo is not None and not REPO.fullmatch(self.feedback_repo):
+            raise ValueError(f"feedback_repo is {self.feedback_repo!r}; give the dataset as user/name.")
 
 
 def too_large(settings: Settings) -> str:

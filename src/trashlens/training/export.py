@@ -19,6 +19,7 @@ from trashlens.classifier import Classifier
 from trashlens.errors import ExportError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
+from trashlens.training.class_maps import explain_bundle
 from trashlens.training.data import RECORD_FILE, read_photos, splits_differ
 from trashlens.training.evaluate import NEVER, accepted, choose_threshold, score
 from trashlens.training.graph import quantise, to_onnx
@@ -31,6 +32,8 @@ TOLERANCE = {"float32": 1e-3, "float16": 5e-2}
 """Largest difference of a logit that passes, by storage of the weights; logits span about ±10."""
 ACCURACY_LOSS = 0.003
 """Largest loss of accuracy that quantisation may cost."""
+MAP_PHOTOS = 32
+"""Photos on which the heat maps are compared with the logits."""
 CALIBRATION_PHOTOS = 200
 """Training photos from which quantisation learns the ranges of what flows through the network."""
 
@@ -95,6 +98,7 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     if config.weights == "int8":
         bundle, logits, loss = _quantise(bundle, config, images, labels, logits)
         parity = {"float32": parity, "accuracy_loss": loss, "photos": len(images), "batches": (1,)}
+    bundle = _explain(bundle, images)
     temperature = fit_temperature(logits, labels)
     logger.info(
         "Largest logit difference %.1e on %d photos; T %.3f.", difference, len(images), temperature
@@ -215,6 +219,15 @@ def _quantise(
         )
     logger.info("int8 costs %.1f points of accuracy on %d photos.", 100 * loss, len(images))
     return quantised, logits, loss
+
+
+def _explain(bundle: Bundle, images: NDArray[np.float32]) -> Bundle:
+    """Return the bundle with heat maps, or as it is where it can have none, and log why."""
+    try:
+        return explain_bundle(bundle, images[:: max(1, len(images) // MAP_PHOTOS)])
+    except ExportError as error:
+        logger.warning("%s The bundle is written without.", error)
+        return bundle
 
 
 def _provenance(folder: Path, checkpoint: Checkpoint) -> dict[str, Any]:

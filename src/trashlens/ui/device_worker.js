@@ -117,8 +117,9 @@ async function setUp(setup) {
 async function infer(input) {
     const { size_px: size } = definition.preprocess;
     const images = new ort.Tensor("float32", input, [1, 3, size, size]);
-    const outputs = await session.run({ [session.inputNames[0]]: images });
-    return outputs[session.outputNames[0]].data;
+    const logits = session.outputNames[0]; // behind which there may be maps
+    const outputs = await session.run({ [session.inputNames[0]]: images }, [logits]);
+    return outputs[logits].data;
 }
 
 async function look(source) {

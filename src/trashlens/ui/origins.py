@@ -71,12 +71,18 @@ def _describe_data(provenance: Mapping[str, Any], words: Words) -> str:
     data = provenance.get("data")
     if not data:
         return ""
-    return words["origin.data"].format(
+    photos = words["origin.data"].format(
         count=words.write(sum(data["photos"]["train"].values()), ","),
         dataset=escape(data["dataset"]),
         split=escape(words.find("split", data["split"])),
         list=f"<code>{escape(data['manifest_sha256'][:12])}</code>",
     )
+    if added := data.get("added"):
+        photos += words["origin.given"].format(
+            count=words.write(sum(added["photos"].values()), ","),
+            list=f"<code>{escape(added['manifest_sha256'][:12])}</code>",
+        )
+    return photos
 
 
 def _describe_code(provenance: Mapping[str, Any], words: Words) -> str:

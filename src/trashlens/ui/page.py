@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from trashlens.classifier import Comparison
 from trashlens.server.desk import Desk
+from trashlens.server.feedback_route import feedback_routes
 from trashlens.server.front import ANSWERS, build_front
 from trashlens.server.journal import Journal
 from trashlens.server.streams import stream_routes
@@ -68,6 +69,8 @@ class Page(gr.Blocks):
             raise self._refuse("There is no such function.")
         if _names_address(inputs):
             raise self._refuse(NOT_UPLOADED)
+        # Values at the end that a caller leaves out are what they are by default.
+        inputs = [*inputs, *(getattr(block, "value", None) for block in block_fn.inputs[len(inputs) :])]
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **options)
         except gr.Error as error:
@@ -119,7 +122,7 @@ def build_page(desk: Desk) -> Page:
             elem_id="origins",
             apply_default_css=False,
         )
-        gr.HTML(parts.add("footer", _render_footer), apply_default_css=False)
+        gr.HTML(parts.add("footer", partial(_render_footer, desk)), apply_default_css=False)
         for tab in (photo_tab, webcam_tab, device_tab, batch_tab, scores_tab):
             # Removing the component from the page is what makes Gradio end its camera track.
             state = f'{{__type__: "update", visible: {str(tab is photo_tab).lower()}}}'
@@ -136,8 +139,9 @@ def _render_header(words: Words) -> str:
     )
 
 
-def _render_footer(words: Words) -> str:
-    return f'<footer class="tl-footer"><p>{words["page.footer"]}</p></footer>'
+def _render_footer(desk: Desk, words: Words) -> str:
+    said = words["page.footer.feedback" if desk.feedback else "page.footer"]
+    return f'<footer class="tl-footer"><p>{said}</p></footer>'
 
 
 def build_app(desk: Desk) -> FastAPI:
@@ -158,13 +162,14 @@ def build_app(desk: Desk) -> FastAPI:
         return render_problem(desk.lineup, reword(sentence, words), words)
 
     frames = stream_routes(desk, render=render, render_problem=render_refusal)
-    routes = [*frames, *device_routes(desk), *examples_routes(desk)]
+    room = Room(Path(get_upload_folder()))
+    routes = [*frames, *device_routes(desk), *examples_routes(desk), *feedback_routes(desk, room)]
     icon = quote(LOGO.format(colour="#2f825f"))
     page.state_session_capacity = SESSIONS
     # By this Gradio knows to refuse a path that was not uploaded; it forgets that where it is mounted.
     page.has_launched = True
     desk.journal.watch("waiting", "Requests in the queue.", lambda: len(page._queue))
-    front = build_front(desk, Room(Path(get_upload_folder())), forget, routes)
+    front = build_front(desk, room, forget, routes)
     gr.mount_gradio_app(
         front,
         page,

@@ -8,7 +8,7 @@ import gradio as gr
 
 from trashlens.errors import TrashlensError
 from trashlens.server.desk import Desk
-from trashlens.ui import regions
+from trashlens.ui import feedback, heat, regions
 from trashlens.ui.advice import render_advice
 from trashlens.ui.cards import (
     render_cards,
@@ -45,7 +45,8 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
                 elem_id="photo-results",
                 apply_default_css=False,
             )
-    details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=regions.SCRIPT)
+    scripts = regions.SCRIPT + heat.SCRIPT + feedback.SCRIPT
+    details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=scripts)
 
     async def show(source: str | None, request: gr.Request) -> AsyncIterator[tuple[str, str]]:
         async for results_and_details in _answer(desk, source, words_for(request)):
@@ -91,7 +92,7 @@ async def _answer(desk: Desk, source: str | None, words: Words) -> AsyncIterator
         yield _render_empty(desk, words), ""
         return
     try:
-        comparison = await desk.answer(source, way="photo")
+        comparison = await desk.answer(source, way="photo", explain=True)
     except TrashlensError as error:
         sentence = reword(str(error), words)
         yield render_problem(desk.lineup, sentence, words), ""
@@ -99,22 +100,25 @@ async def _answer(desk: Desk, source: str | None, words: Words) -> AsyncIterator
     yield (
         f'<div role="status">{render_verdict(comparison, words)}</div>'
         f"{render_cards(desk.lineup, comparison, words)}",
-        f'<div class="tl-details">{render_advice(comparison, words)}{render_timing(comparison, words)}</div>',
+        f'<div class="tl-details">{heat.render_heat(desk.lineup, comparison, source, words)}'
+        f"{render_advice(comparison, words)}{render_timing(comparison, words)}"
+        f"{feedback.render_feedback(desk, source, words)}</div>",
     )
 
 
 def _add_endpoint(desk: Desk) -> None:
-    """Publish `/classify`: one image in, `Comparison.to_json()` out."""
+    """Publish `/classify`: one image in, `Comparison.to_json()` out, with a map each where asked to `explain`."""
 
-    async def classify(image: str | None) -> dict[str, Any]:
+    async def classify(image: str | None, explain: bool = False) -> dict[str, Any]:
         if image is None:
             raise gr.Error(NOT_UPLOADED, print_exception=False)
         try:
-            return (await desk.answer(image, way="api")).to_json()
+            return (await desk.answer(image, way="api", explain=explain)).to_json()
         except TrashlensError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     # An event without a trigger is an endpoint; its components document it as one image in, JSON out.
     image = build_photo_input(label="image", visible=False)
+    explain = gr.Checkbox(label="explain", visible=False)
     answer = gr.JSON(label="comparison", visible=False)
-    gr.on([], classify, image, answer, api_name="classify", **_share_line(desk))
+    gr.on([], classify, [image, explain], answer, api_name="classify", **_share_line(desk))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from trashlens.server.gate import BUSY
+from trashlens.server.gate import BUSY, SLOW
 from trashlens.server.settings import Settings, too_large
 from trashlens.ui.photo_input import NOT_UPLOADED
 from trashlens.ui.refusals import reword
@@ -33,6 +33,6 @@ def _pair(words: Words, settings: Settings) -> Mapping[str, Mapping[str, str]]:
         "begun": {
             "File(s) exceed": reword(over, words),
             "Invalid file type": words["refused.unreadable"],
-            **{sentence: reword(sentence, words) for sentence in (over, BUSY, NOT_UPLOADED)},
+            **{sentence: reword(sentence, words) for sentence in (over, BUSY, SLOW, NOT_UPLOADED)},
         },
     }

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from trashlens.errors import DataError, ImageError
 from trashlens.files import replace_file, replace_folder
 from trashlens.image import decode_image
+from trashlens.training.data.added import ADDED_FILE, add_feedback
 from trashlens.training.data.manifest import (
     FOLDS,
     GROUPED_FILE,
@@ -98,7 +99,7 @@ class Original(NamedTuple):
     """The object on the photo, from `trashnet-grouped.csv`; the path itself where that says nothing."""
 
 
-def prepare_data(config: DataConfig) -> dict[str, Any]:
+def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, Any]:
     """Write the split photos to `config.processed` and return the record kept beside them.
 
     The record (`data.json`) holds source, revision, split (with its seed if random, its fold if grouped),
@@ -106,14 +107,19 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
     bytes from the manifest (a re-encoded copy of TrashNet has the same photos under the same names with
     other bytes). An earlier result stays in place until the new one is complete.
 
+    With `add`, a folder of feedback, its photos lie among those of train; the record then has `added`, with
+    their own manifest `feedback.csv` and its hash. Every other number is TrashNet's alone.
+
     Raises:
-        DataError: the source is missing, damaged or not TrashNet; nothing is written.
+        DataError: the source is missing, damaged or not TrashNet, or there is no feedback that can be added;
+            nothing is written.
     """
     files, commit = read_source(config.source, config.revision)
     hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     dropped = contradictory_twins(hashes)
     hashes = {path: digest for path, digest in hashes.items() if path not in dropped}
     photos = _split(config, hashes)
+    added = add_feedback(add, files) if add else None
     drawn = config.split == "random"
     manifest = format_manifest(photos) if drawn else config.manifest.read_bytes()
     record = {
@@ -126,19 +132,21 @@ def prepare_data(config: DataConfig) -> dict[str, Any]:
         "short_side_px": config.short_side_px,
         "manifest": config.manifest.name,
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-        "content_sha256": _content_hash(hashes),
+        "content_sha256": _content_hash(hashes | (added.hashes if added else {})),
         "differ_from_manifest": sum(hashes[photo.path] != photo.sha256 for photo in photos),
-        "photos": {
-            split: dict(sorted(Counter(photo.label for photo in photos if photo.split == split).items()))
-            for split in SPLITS
-        },
+        "photos": _count_photos(photos),
         "dropped": sorted(dropped),
+        **({"added": added.record} if added else {}),
     }
     with replace_folder(config.processed) as staging:
         _write_photos(photos, files, staging, config.short_side_px)
+        if added:
+            _write_photos(added.photos, added.files, staging, config.short_side_px)
         (staging / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         if drawn:
             replace_file(config.manifest, manifest)
+        if added:
+            replace_file(config.folder / ADDED_FILE, added.manifest)
     return record
 
 
@@ -183,6 +191,14 @@ def splits_differ(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """
     keys = ("split", *{"random": ("seed",), "grouped": ("fold",)}.get(second.get("split", ""), ()))
     return any(key in first and key in second and first[key] != second[key] for key in keys)
+
+
+def _count_photos(photos: Sequence[Photo]) -> dict[str, dict[str, int]]:
+    """Return the number of photos by split and class."""
+    return {
+        split: dict(sorted(Counter(photo.label for photo in photos if photo.split == split).items()))
+        for split in SPLITS
+    }
 
 
 def _content_hash(hashes: Mapping[str, str]) -> str:
@@ -230,11 +246,11 @@ def _split(config: DataConfig, hashes: Mapping[str, str]) -> list[Photo]:
 
 
 def _write_photos(
-    photos: list[Photo], files: Mapping[str, bytes], folder: Path, short_side_px: int
+    photos: Sequence[Photo], files: Mapping[str, bytes], folder: Path, short_side_px: int
 ) -> None:
     for split in SPLITS:
         for label in LABELS:
-            (folder / split / label).mkdir(parents=True)
+            (folder / split / label).mkdir(parents=True, exist_ok=True)
 
     def write(photo: Photo) -> None:
         try:

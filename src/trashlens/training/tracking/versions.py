@@ -5,6 +5,7 @@ Each version has an alias by which the next run finds it, and its metadata names
 it from there.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,8 +61,9 @@ def data_version(data: Mapping[str, Any], *, manifest: Path, record: Path) -> Ve
 
     It holds the split manifest alone, so that the same split is the same version wherever it is prepared.
     """
-    sha256 = data["manifest_sha256"]
-    # A manifest that has changed since is not the one the photos were split by.
+    sha256 = _identify(data)
+    # A manifest that has changed since is not the one the photos were split by, and one that feedback was added
+    # to does not name all of them.
     unchanged = manifest.is_file() and hash_file(manifest) == sha256
     return Version(
         name=DATASET,
@@ -105,7 +107,7 @@ def bundle_version(bundle: Bundle, folder: Path) -> Version:
     """Return the version of the bundle in `folder`, a candidate for production."""
     made_from = bundle.provenance
     inputs = []
-    if sha256 := (made_from.get("data") or {}).get("manifest_sha256"):
+    if sha256 := _identify(made_from.get("data") or {}):
         inputs.append(_reference(DATASET, "dataset", _short(sha256), sha256))
     if made_from.get("run") or made_from.get("checkpoint_sha256"):
         inputs.append(checkpoint_reference(made_from, made_from.get("checkpoint_sha256")))
@@ -122,6 +124,14 @@ def bundle_version(bundle: Bundle, folder: Path) -> Version:
 
 def _reference(name: str, type_: str, alias: str, sha256: str | None) -> dict[str, Any]:
     return {"name": name, "type": type_, "alias": alias, "sha256": sha256}
+
+
+def _identify(data: Mapping[str, Any]) -> str:
+    """Return the hash of the manifest, or of both where feedback was added; empty where there is none."""
+    sha256 = data.get("manifest_sha256") or ""
+    if not data.get("added"):
+        return sha256
+    return hashlib.sha256(f"{sha256}\n{data['added']['manifest_sha256']}\n".encode()).hexdigest()
 
 
 def _short(sha256: str) -> str:
