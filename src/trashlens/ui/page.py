@@ -56,8 +56,16 @@ class Page(gr.Blocks):
         """Begin without any part."""
         super().__init__(**options)
         self.parts = Parts()
-        # Where Gradio is mounted it writes the page's configuration before it looks at what it is mounted with.
         self.i18n_instance = self.parts.i18n
+
+    @property  # type: ignore[override]
+    def config(self) -> dict[str, Any]:
+        """What Gradio writes into the page, with the words of the visitor whose request is being answered."""
+        return {**self._config, "i18n_translations": self.parts.i18n.translations_dict}
+
+    @config.setter
+    def config(self, config: dict[str, Any]) -> None:
+        self._config = config
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> Any:
         """Turn a request's values into the handler's arguments.

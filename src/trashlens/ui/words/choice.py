@@ -1,11 +1,15 @@
 """Which language a visitor reads: chosen by the server, from what the browser says with each request."""
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Protocol
 
 from trashlens.ui.words.tables import ENGLISH, Words, load_words
 
-__all__ = ["choose_language", "words_for"]
+__all__ = ["CHOSEN", "choose_language", "words_for"]
+
+CHOSEN: ContextVar[str] = ContextVar("language", default=ENGLISH)
+"""The language of the request that is being answered, where nothing is handed the request itself."""
 
 
 class Request(Protocol):

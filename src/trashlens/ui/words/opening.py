@@ -5,21 +5,19 @@ import json
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trashlens.ui.words.choice import choose_language
+from trashlens.ui.words.choice import CHOSEN, choose_language
 from trashlens.ui.words.tables import ENGLISH
 
 __all__ = ["Opening"]
 
 HTML = b'lang="en"'
 SCRIPTS = b"<script data-gradio-mode>"
-# Gradio takes the browser's first language, whatever else is accepted, and shows what stands under English for one
-# that it does not know, as Italian. Both are settled here, before any of its scripts runs.
+# Gradio takes the browser's first language, whatever else is accepted, and English for one that it does not know,
+# such as Italian. Both are settled here, before any of its scripts runs.
 FOLLOW = """<script>
 (() => {
     const language = %s;
-    const { i18n_translations: words } = window.gradio_config;
     Object.defineProperty(navigator, "language", { value: language });
-    if (words) words.en = words[language];
     const say = () => document.documentElement.lang === language || (document.documentElement.lang = language);
     new MutationObserver(say).observe(document.documentElement, { attributeFilter: ["lang"] });
 })();
@@ -36,10 +34,14 @@ class Opening:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let everything through as it is, except the page."""
-        if scope["type"] != "http" or scope["path"] != "/":
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         language = choose_language(Headers(scope=scope).get("accept-language", ""))
+        CHOSEN.set(language)
+        if scope["path"] != "/":
+            await self._app(scope, receive, send)
+            return
         start: Message | None = None
 
         async def send_page(message: Message) -> None:

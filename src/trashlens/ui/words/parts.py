@@ -4,20 +4,33 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from trashlens.ui.words.tables import Words, load_words
+from trashlens.ui.words.choice import CHOSEN
+from trashlens.ui.words.tables import ENGLISH, Words, load_words
 
 __all__ = ["Parts"]
 
 
+class _Translations(gr.I18n):
+    """Gradio's translations, of which a page gets those of its visitor: as English, which Gradio falls back to.
+
+    So they are shown in any language, also in one that Gradio does not know by itself, such as Italian.
+    """
+
+    @property
+    def translations_dict(self) -> dict[str, dict[str, str]]:
+        """Return what goes to the visitor."""
+        return {ENGLISH: self.translations[CHOSEN.get()]}
+
+
 class Parts:
-    """What is on the page before anybody does anything, in every language; the browser shows one of them.
+    """What is on the page before anybody does anything, in every language.
 
     Gradio puts it in for a component's label, placeholder or value, in its configuration as in an event's output.
     """
 
     def __init__(self) -> None:
         """Begin without any."""
-        self.i18n = gr.I18n(**{language: {} for language in load_words()})
+        self.i18n = _Translations(**{language: {} for language in load_words()})
 
     def add(self, name: str, render: Callable[[Words], str]) -> str:
         """Return the mark that Gradio replaces by what `render` makes of the visitor's words."""
