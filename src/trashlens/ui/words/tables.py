@@ -25,7 +25,7 @@ class Words:
     language: str
     """Its code in two letters (ISO 639-1)."""
     sentences: Mapping[str, str]
-    """By key; what stands in braces is filled in by name. Those with tags or entities are HTML, the others text."""
+    """By key; what stands in braces is filled in by name. Those with tags or entities are HTML, others text."""
 
     def __getitem__(self, key: str) -> str:
         """Return a sentence."""
