@@ -16,7 +16,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from trashlens.image import decode_image
 from trashlens.server.feedback import FULL
-from trashlens.ui.feedback import UNREACHED
+from trashlens.ui.words import ENGLISH, load_words
+
+UNREACHED = load_words()[ENGLISH]["feedback.unreached"]
 
 expect.set_options(timeout=TIMEOUT_MS)
 

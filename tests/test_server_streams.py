@@ -117,10 +117,10 @@ def visit(
     desk = Desk(load_lineup(models), Settings(**settings))
     routes = stream_routes(
         desk,
-        render=lambda comparison: "; ".join(
+        render=lambda comparison, _: "; ".join(
             f"{role} {one.label}" for role, one in comparison.predictions.items()
         ),
-        render_problem=lambda sentence: f"problem: {sentence}",
+        render_problem=lambda sentence, _: f"problem: {sentence}",
     )
 
     async def come() -> None:

@@ -17,7 +17,10 @@ from trashlens.lineup import load_lineup
 from trashlens.server.desk import Desk
 from trashlens.server.settings import Settings
 from trashlens.ui.examples import DRAWINGS, MOST, render_examples
-from trashlens.ui.leads import LEADS
+from trashlens.ui.words import ENGLISH, load_words
+
+WORDS = load_words()[ENGLISH]
+LEADS = {tab: WORDS[f"lead.{tab}"] for tab in ("photo", "webcam", "device", "batch", "scoreboard")}
 
 PHONE = {"width": 390, "height": 844}
 
@@ -93,7 +96,7 @@ def test_there_is_a_small_drawing_of_each_class() -> None:
 
 
 def test_each_button_has_a_picture_an_alternative_and_an_address() -> None:
-    html = render_examples(Desk(load_lineup(ROOT / "models"), Settings()))
+    html = render_examples(Desk(load_lineup(ROOT / "models"), Settings()), WORDS)
     for label in LABELS:
         assert f'alt="Drawing: {label}"' in html
         assert re.search(rf'data-address="examples/[0-9a-f]{{16}}/{label}\.jpg"', html)
@@ -107,11 +110,11 @@ def test_a_folder_that_is_not_there_or_holds_no_photo_ends_in_a_sentence(
     for folder, sentence in ((tmp_path / "nowhere", "There is no folder"), (tmp_path, "a.jpg")):
         desk = Desk(load_lineup(toy_models), Settings(examples=folder))
         with pytest.raises(ImageError, match=sentence):
-            render_examples(desk)
+            render_examples(desk, WORDS)
 
 
 def test_an_empty_folder_offers_nothing(toy_models: Path, tmp_path: Path) -> None:
-    assert render_examples(Desk(load_lineup(toy_models), Settings(examples=tmp_path))) == ""
+    assert render_examples(Desk(load_lineup(toy_models), Settings(examples=tmp_path)), WORDS) == ""
 
 
 def test_names_lead_to_the_examples_and_nowhere_else(page: Page, url: str, photos: Path) -> None:

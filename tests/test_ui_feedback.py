@@ -14,6 +14,9 @@ from trashlens.server.feedback import Feedback
 from trashlens.server.settings import Settings
 from trashlens.ui.feedback import render_feedback
 from trashlens.ui.page import build_page
+from trashlens.ui.words import ENGLISH, load_words
+
+WORDS = load_words()[ENGLISH]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,9 @@ def test_consent_names_the_place(
     toy_models: Path, tmp_path: Path, dataset: str | None, public: bool, place: str
 ) -> None:
     feedback = Feedback(tmp_path, most_bytes=1, dataset=dataset, public=public)
-    page = render_feedback(Desk(load_lineup(toy_models), Settings(), feedback), "/tmp/a/photo.jpg")
+    page = render_feedback(
+        Desk(load_lineup(toy_models), Settings(), feedback), "/tmp/a/photo.jpg", WORDS
+    )
     assert place in page
     assert re.findall(r'type="radio" name="label" value="(\w+)"', page) == [*LABELS, "none"]
     assert "checked" not in page
@@ -41,12 +46,12 @@ def test_consent_names_the_place(
 
 def test_a_path_is_text(toy_models: Path, tmp_path: Path) -> None:
     desk = Desk(load_lineup(toy_models), Settings(), Feedback(tmp_path, most_bytes=1))
-    assert 'data-path="/tmp/&quot;&gt;&lt;b&gt;.jpg"' in render_feedback(desk, '/tmp/"><b>.jpg')
+    assert 'data-path="/tmp/&quot;&gt;&lt;b&gt;.jpg"' in render_feedback(desk, '/tmp/"><b>.jpg', WORDS)
 
 
 def test_where_nothing_is_kept_nothing_is_asked(toy_models: Path, tmp_path: Path) -> None:
     lineup = load_lineup(toy_models)
-    assert render_feedback(Desk(lineup, Settings()), "/tmp/a/photo.jpg") == ""
+    assert render_feedback(Desk(lineup, Settings()), "/tmp/a/photo.jpg", WORDS) == ""
 
     async def build(feedback: Feedback | None) -> str:
         page = build_page(Desk(lineup, Settings(), feedback))

@@ -19,7 +19,11 @@ from trashlens.bundle import ROLES
 from trashlens.classifier import compare, load_classifiers
 from trashlens.image import Preprocess
 from trashlens.lineup import load_lineup
-from trashlens.ui.heat import ABSENT, QUESTION, render_heat
+from trashlens.ui.heat import render_heat
+from trashlens.ui.words import ENGLISH, load_words
+
+WORDS = load_words()[ENGLISH]
+ABSENT, QUESTION = WORDS["heat.absent"], WORDS["heat.question"]
 
 GREEN, GREY = (40, 230, 60), (120, 120, 120)
 
@@ -133,7 +137,7 @@ def test_only_who_asks_gets_maps_and_the_answers_are_the_same(models: Path) -> N
 def test_the_panel_has_a_figure_for_each_network_and_a_sentence_for_one_without(models: Path) -> None:
     lineup = load_lineup(models)
     comparison = compare(load_classifiers(models), green_corner(), explain=True)
-    html = render_heat(lineup, comparison, "/uploads/0a1b/ph<o>to.jpg")
+    html = render_heat(lineup, comparison, "/uploads/0a1b/ph<o>to.jpg", WORDS)
     assert html.count("<figure") == 3
     assert html.count("<canvas") == 2
     assert html.count(ABSENT) == 1
@@ -145,7 +149,7 @@ def test_the_panel_has_a_figure_for_each_network_and_a_sentence_for_one_without(
 
 def test_without_any_map_there_is_no_panel(toy_models: Path) -> None:
     comparison = compare(load_classifiers(toy_models), green_corner(), explain=True)
-    assert render_heat(load_lineup(toy_models), comparison, "/uploads/0a1b/photo.jpg") == ""
+    assert render_heat(load_lineup(toy_models), comparison, "/uploads/0a1b/photo.jpg", WORDS) == ""
 
 
 def test_who_is_not_sure_is_quoted_as_guessing(tmp_path: Path) -> None:
@@ -154,7 +158,7 @@ def test_who_is_not_sure_is_quoted_as_guessing(tmp_path: Path) -> None:
         doubting.write(tmp_path / role)
     comparison = compare(load_classifiers(tmp_path), green_corner(), explain=True)
     assert not any(prediction.sure for prediction in comparison.predictions.values())
-    assert render_heat(load_lineup(tmp_path), comparison, "").count("most like glass") == 3
+    assert render_heat(load_lineup(tmp_path), comparison, "", WORDS).count("most like glass") == 3
 
 
 # A real server

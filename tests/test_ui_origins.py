@@ -9,6 +9,9 @@ from conftest import coloured_photo, toy_bundle, toy_model
 from trashlens.bundle import ROLES, load_bundles
 from trashlens.classifier import Classifier, compare, load_classifiers
 from trashlens.ui.origins import render_origins
+from trashlens.ui.words import ENGLISH, load_words
+
+WORDS = load_words()[ENGLISH]
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 def test_the_way_leads_from_an_answer_to_the_committed_split() -> None:
     classifiers = load_classifiers(ROOT / "models")
     answer = compare(classifiers, coloured_photo("glass")).to_json()
-    html = render_origins(classifiers)
+    html = render_origins(classifiers, WORDS)
     manifest = hashlib.sha256((ROOT / "data" / "trashnet-official.csv").read_bytes()).hexdigest()
     for role, bundle in load_bundles(ROOT / "models").items():
         assert answer["results"][role]["bundle"] == bundle.sha256[:12]
@@ -30,7 +33,7 @@ def test_the_way_leads_from_an_answer_to_the_committed_split() -> None:
     taught_by = student["inputs"]["teacher"]
     is_here = taught_by == teacher["checkpoint_sha256"]
     whose = "the teacher" if is_here else "an earlier or other teacher"
-    assert f"labels and {whose}&rsquo;s checkpoint <code>{taught_by[:12]}</code>" in html
+    assert f"labels and {whose}’s checkpoint <code>{taught_by[:12]}</code>" in html
 
 
 def test_a_teacher_that_was_replaced_is_told_from_the_one_beside_the_student() -> None:
@@ -44,8 +47,8 @@ def test_a_teacher_that_was_replaced_is_told_from_the_one_beside_the_student() -
         provenance = {**made, "inputs": {**made["inputs"], "teacher": taught_by}}
         student = dataclasses.replace(bundles["student"], provenance=provenance)
         beside = {"teacher": Classifier(bundles["teacher"]), "student": Classifier(student)}
-        told = f"labels and {whose}&rsquo;s checkpoint <code>{taught_by[:12]}</code>"
-        assert told in render_origins(beside)
+        told = f"labels and {whose}’s checkpoint <code>{taught_by[:12]}</code>"
+        assert told in render_origins(beside, WORDS)
 
 
 def test_an_online_run_is_a_link_and_nothing_else_can_be() -> None:
@@ -53,7 +56,7 @@ def test_an_online_run_is_a_link_and_nothing_else_can_be() -> None:
     for url, is_link in (("https://wandb.ai/e/p/runs/x", True), ("javascript:alert(1)", False)):
         run = {"id": "<x>", "project": "p", "entity": "e", "url": url}
         changed = dataclasses.replace(bundle, provenance={**bundle.provenance, "run": run})
-        html = render_origins({"student": Classifier(changed)})
+        html = render_origins({"student": Classifier(changed)}, WORDS)
         assert (f'href="{url}"' in html) == is_link
         assert "<x>" not in html
 
@@ -64,22 +67,24 @@ def test_feedback_that_was_trained_on_is_told_with_its_list() -> None:
     data = {**bundle.provenance["data"], "added": added}
     fed = dataclasses.replace(bundle, provenance={**bundle.provenance, "data": data})
     told = f"; 3 given as feedback, list <code>{'f' * 12}</code>"
-    assert told in render_origins({"student": Classifier(fed)})
-    assert "given as feedback" not in render_origins({"student": Classifier(bundle)})
+    assert told in render_origins({"student": Classifier(fed)}, WORDS)
+    assert "given as feedback" not in render_origins({"student": Classifier(bundle)}, WORDS)
 
 
 def test_the_threshold_is_told() -> None:
     bundle = toy_bundle("student", toy_model())
     for threshold, told in ((None, "always"), (0.9374, "where a class has 93.7% or more")):
         limited = dataclasses.replace(bundle, threshold=threshold)
-        assert f"<dt>is sure</dt><dd>{told}</dd>" in render_origins({"student": Classifier(limited)})
+        assert f"<dt>is sure</dt><dd>{told}</dd>" in render_origins(
+            {"student": Classifier(limited)}, WORDS
+        )
     val = {"accepted": {"wanted": 0.98}}
     promised = dataclasses.replace(bundle, threshold=0.9374, metrics={"val": val})
     told = "where a class has 93.7% or more, chosen so that 98% of such answers are right"
-    assert f"<dt>is sure</dt><dd>{told}</dd>" in render_origins({"student": Classifier(promised)})
+    assert f"<dt>is sure</dt><dd>{told}</dd>" in render_origins({"student": Classifier(promised)}, WORDS)
 
 
 def test_a_bundle_without_a_record_says_so() -> None:
-    html = render_origins({"student": Classifier(toy_bundle("student", toy_model()))})
+    html = render_origins({"student": Classifier(toy_bundle("student", toy_model()))}, WORDS)
     assert html.count("<dd>not recorded</dd>") == 5
     assert "<dd>not measured</dd>" in html

@@ -6,6 +6,9 @@ import pytest
 from conftest import LABELS
 
 from trashlens.ui.regions import load_regions, render_bins, render_chooser
+from trashlens.ui.words import ENGLISH, load_words
+
+WORDS = load_words()[ENGLISH]
 
 
 @pytest.mark.parametrize("key", load_regions())
@@ -18,11 +21,11 @@ def test_every_region_has_a_source_and_known_classes(key: str) -> None:
     assert set(region.bins) <= set(LABELS)
     for one in region.bins.values():
         assert set(one) == {"container", "colour"}
-    assert f'<option value="{key}">{region.name}</option>' in render_chooser()
-    assert region.source in render_chooser()
+    assert f'<option value="{key}">{WORDS[f"region.{key}"]}</option>' in render_chooser(WORDS)
+    assert region.source in render_chooser(WORDS)
 
 
 def test_a_region_without_a_rule_for_a_class_says_nothing_of_it() -> None:
-    assert 'data-region="south-lanarkshire"' in render_bins("glass")
-    assert 'data-region="south-lanarkshire"' not in render_bins("trash")
-    assert render_bins("plutonium") == ""
+    assert 'data-region="south-lanarkshire"' in render_bins("glass", WORDS)
+    assert 'data-region="south-lanarkshire"' not in render_bins("trash", WORDS)
+    assert render_bins("plutonium", WORDS) == ""

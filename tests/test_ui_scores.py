@@ -19,6 +19,9 @@ from trashlens.lineup import Lineup
 from trashlens.scoreboard import COLOURS
 from trashlens.ui import scores
 from trashlens.ui.scores import render_scores
+from trashlens.ui.words import ENGLISH, load_words
+
+WORDS = load_words()[ENGLISH]
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -75,7 +78,7 @@ def change(bundle: Bundle, *keys: str, value: Any = None) -> Bundle:
 
 
 def test_the_numbers_are_those_of_the_records(lineup: Lineup, bundles: dict[str, Bundle]) -> None:
-    tree = read(render_scores(lineup))
+    tree = read(render_scores(lineup, WORDS))
     summary, f1 = table(tree, "Each network in numbers"), table(tree, "F1 of each class")
     assert list(f1) == list(LABELS)
     for column, (role, bundle) in enumerate(bundles.items()):
@@ -123,13 +126,15 @@ def test_a_pair_is_a_tie_where_its_interval_holds_zero(bundles: dict[str, Bundle
     ):
         new = {**pair, "difference": -0.0123, "difference_interval": interval}
         student = change(bundles["student"], "test", "paired", "baseline", value=new)
-        rows = table(read(render_scores(serve({**bundles, "student": student}))), "minus the other")
+        rows = table(
+            read(render_scores(serve({**bundles, "student": student}), WORDS)), "minus the other"
+        )
         assert rows["student minus baseline"][0].startswith("−1.2 ")
         assert rows["student minus baseline"][1] == told
 
 
 def test_the_dots_lie_where_the_records_say(lineup: Lineup, bundles: dict[str, Bundle]) -> None:
-    charts = {text(svg[0]): svg for svg in read(render_scores(lineup)).iter("svg")}
+    charts = {text(svg[0]): svg for svg in read(render_scores(lineup, WORDS)).iter("svg")}
     assert all(svg.get("role") == "img" and svg[0].tag == "title" for svg in charts.values())
     assert len(charts) == 1 + len(ROLES)
     (chart,) = (svg for title, svg in charts.items() if title.startswith("Accuracy against"))
@@ -152,7 +157,7 @@ def test_three_of_the_same_time_stand_side_by_side(
     bundles: dict[str, Bundle], order: tuple[str]
 ) -> None:
     alike = {role: change(bundles[role], "latency", value={"infer_ms_p50": 0.04}) for role in order}
-    tree = read(render_scores(serve(alike)))
+    tree = read(render_scores(serve(alike), WORDS))
     xs = sorted(float(g.find("circle").get("cx")) for g in tree.iter("g"))
     assert [round(right - left) for left, right in itertools.pairwise(xs)] == [12, 12]
     assert len({(t.get("x"), t.get("y")) for t in tree.iter("text") if t.get("class") == "tl-name"}) == 3
@@ -163,7 +168,7 @@ def test_three_of_the_same_time_stand_side_by_side(
 
 def test_bundles_without_any_record_have_their_size_and_no_more() -> None:
     toys = {role: toy_bundle(role, toy_model()) for role in ROLES}
-    html = render_scores(serve(toys))
+    html = render_scores(serve(toys), WORDS)
     tree = read(html)
     assert "hold no scores yet" in text(tree)
     assert "<svg" not in html
@@ -192,9 +197,9 @@ def test_what_one_record_lacks_is_a_dash_or_left_out(
     bundles: dict[str, Bundle], keys: tuple[str]
 ) -> None:
     student = change(bundles["student"], *keys)
-    tree = read(render_scores(serve({**bundles, "student": student})))
+    tree = read(render_scores(serve({**bundles, "student": student}), WORDS))
     summary = table(tree, "Each network in numbers")
-    whole = table(read(render_scores(serve(bundles))), "Each network in numbers")
+    whole = table(read(render_scores(serve(bundles), WORDS)), "Each network in numbers")
     assert [row[:2] for row in summary.values()] == [row[:2] for row in whole.values()]
     dashes = [name for name, row in summary.items() if row[2] == "–"]
     lost = {"robustness": ["on altered photos"], "accuracy": ["accuracy"], "ece": ["calibration error"]}
@@ -205,7 +210,9 @@ def test_what_one_record_lacks_is_a_dash_or_left_out(
 
 
 def test_a_role_that_is_not_there_is_named_and_has_dashes(lineup: Lineup) -> None:
-    tree = read(render_scores({**lineup, "baseline": BundleError("It has no readable model.onnx.")}))
+    tree = read(
+        render_scores({**lineup, "baseline": BundleError("It has no readable model.onnx.")}, WORDS)
+    )
     assert "Unavailable here: the baseline." in text(tree)
     summary = table(tree, "Each network in numbers")
     assert all(row[2] == "–" and row[0] != "–" for row in summary.values())
@@ -217,14 +224,14 @@ def test_a_role_that_is_not_there_is_named_and_has_dashes(lineup: Lineup) -> Non
 
 def test_memory_is_there_once_it_is_recorded(bundles: dict[str, Bundle]) -> None:
     teacher = change(bundles["teacher"], "latency", "memory_mb", value=81.4)
-    tree = read(render_scores(serve({**bundles, "teacher": teacher})))
+    tree = read(render_scores(serve({**bundles, "teacher": teacher}), WORDS))
     assert table(tree, "Each network in numbers")["memory"] == ["81 MB", "–", "–"]
     assert "Memory was not recorded." not in text(tree)
 
 
 def test_other_test_photos_are_said_to_be_others(bundles: dict[str, Bundle]) -> None:
     teacher = change(bundles["teacher"], "test", "photos", value=99)
-    assert "Not all saw the same ones." in render_scores(serve({**bundles, "teacher": teacher}))
+    assert "Not all saw the same ones." in render_scores(serve({**bundles, "teacher": teacher}), WORDS)
 
 
 def test_nothing_of_a_record_is_markup() -> None:
@@ -248,7 +255,7 @@ def test_nothing_of_a_record_is_markup() -> None:
             "hub": {"repo": evil},
         },
     )
-    html = render_scores(serve({"student": student}))
+    html = render_scores(serve({"student": student}), WORDS)
     assert "<script" not in html
     assert html.count("&lt;script&gt;") >= 10
 
@@ -262,7 +269,8 @@ def test_links_lead_where_the_provenance_says_and_only_to_https(bundles: dict[st
         made = {"run": run, "artifact": {"url": url}, "hub": {"repo": "someone/trashlens"}}
         student = dataclasses.replace(bundles["student"], provenance=made)
         links = {
-            a.get("href"): text(a) for a in read(render_scores(serve({"student": student}))).iter("a")
+            a.get("href"): text(a)
+            for a in read(render_scores(serve({"student": student}), WORDS)).iter("a")
         }
         expected = {run["url"]: "W&B run x", f"{scores.HUB}/someone/trashlens": "someone/trashlens"}
         version = f"student-bundle:{student.short_id}"

@@ -73,7 +73,9 @@ class Bundle:
         Raises:
             BundleError: a file is missing or damaged, the hash differs, or the format is unknown.
         """
-        advice = "Name the right folder of bundles with --models, check it out again, or `trashlens export` it anew."
+        advice = (
+            "Name the right folder with --models, check it out again, or `trashlens export` it anew."
+        )
         try:
             record = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
             model = (folder / MODEL_FILE).read_bytes()

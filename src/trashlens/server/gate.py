@@ -16,9 +16,10 @@ from trashlens.server.journal import Journal
 from trashlens.server.settings import Settings, too_large
 from trashlens.server.uploads import Room
 
-__all__ = ["BUSY", "Gate", "refuse_busy"]
+__all__ = ["BUSY", "SLOW", "Gate", "refuse_busy"]
 
 BUSY = "The server is busy. Try again in a moment."
+SLOW = "The request took too long to come. Try again."
 UPLOAD = "/gradio_api/upload"
 
 MESSAGE_BYTES = 2**20
@@ -102,7 +103,7 @@ class Gate:
         except _TooLongError:
             refusal = self._refuse_size(scope)
         except _TooSlowError:
-            refusal = JSONResponse({"detail": "The request took too long to come. Try again."}, 408)
+            refusal = JSONResponse({"detail": SLOW}, 408)
         except Exception as error:
             # What Gradio refuses amid an answer, it has said in it; any other one stays visibly broken off.
             told = isinstance(error.__cause__, HTTPException)

@@ -178,6 +178,8 @@ class _Bounded(H11Protocol):
     def leave(self) -> None:
         """Close at once, whatever is still to be sent."""
         self.left = True
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # or what answers would be said to have failed
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:

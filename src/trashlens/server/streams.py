@@ -128,9 +128,14 @@ class Streams:
 
 
 def stream_routes(
-    desk: Desk, *, render: Callable[[Comparison], str], render_problem: Callable[[str], str]
+    desk: Desk,
+    *,
+    render: Callable[[Comparison, Request], str],
+    render_problem: Callable[[str, Request], str],
 ) -> list[Route]:
     """Return the routes of webcams; `render` and `render_problem` make HTML of an answer or of what was wrong.
+
+    They are told the request, whose sender has a language.
 
     A frame's query names the networks that are asked, as `role`, again and again; without it, all are. It is
     answered with HTML, as 200, or 422 where it cannot be read; else with `detail`, as 404 for a place that is no
@@ -170,9 +175,9 @@ def stream_routes(
         with streams.working(name, stream):
             try:
                 comparison = await desk.answer(frame, way="frame", roles=roles, limits=FRAME_LIMITS)
-                return HTMLResponse(render(stream.smooth(comparison)))
+                return HTMLResponse(render(stream.smooth(comparison), request))
             except TrashlensError as error:
-                return HTMLResponse(render_problem(str(error)), 422)
+                return HTMLResponse(render_problem(str(error), request), 422)
 
     async def give_back(request: Request) -> Response:
         streams.give_back(request.path_params["place"])

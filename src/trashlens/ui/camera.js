@@ -3,16 +3,15 @@
 
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 } };
 const WINDOW_MS = 1500; // how far back the two numbers reach
-const REFUSALS = {
-    NotAllowedError: "The browser does not let this page use the camera. Allow it beside the address, and start again.",
-    NotFoundError: "No camera was found. Connect one, and start again.",
-    NotReadableError: "The camera does not start; another program may be using it.",
-};
+const WORDS = JSON.parse(element.querySelector(".tl-words").value); // by key, in the visitor's language
+const REFUSALS = { NotAllowedError: "camera.denied", NotFoundError: "camera.absent", NotReadableError: "camera.busy" };
 
 const results = element.querySelector(".tl-results");
 const blank = results.innerHTML; // cards without results
 const invitation = results.querySelector(".tl-verdict").textContent;
 
+const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const writeNumber = (value, digits) => value.toFixed(digits).replace(".", WORDS["mark.decimal"]);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Results a second, and how long they took from their frame.
@@ -92,7 +91,7 @@ class Camera {
             if (!alive()) return release(media);
             this.video.srcObject = media;
             const [track] = media.getVideoTracks();
-            track.addEventListener("ended", () => alive() && this.stop("The camera was disconnected."));
+            track.addEventListener("ended", () => alive() && this.stop(WORDS["camera.disconnected"]));
             await this.video.play();
             await this.listCameras(track);
         } catch (error) {
@@ -112,17 +111,18 @@ class Camera {
 
     turn(on) {
         this.on = on;
-        this.button.textContent = on ? "Stop" : "Start";
+        this.button.textContent = WORDS[on ? "camera.stop" : "camera.start"];
         this.button.classList.toggle("tl-on", on);
     }
 
     async open() {
-        if (!navigator.mediaDevices) throw new Error("Browsers give a camera only to pages whose address begins with https.");
+        if (!navigator.mediaDevices) throw new Error(WORDS["camera.insecure"]);
         const which = this.menu.value ? { deviceId: { ideal: this.menu.value } } : { facingMode: { ideal: "environment" } };
         try {
             return await navigator.mediaDevices.getUserMedia({ video: { ...CAMERA, ...which } });
         } catch (error) {
-            throw new Error(REFUSALS[error.name] ?? `The camera does not start: ${error.message || error.name}.`);
+            const sentence = WORDS[REFUSALS[error.name] ?? "camera.failed"];
+            throw new Error(fill(sentence, { reason: error.message || error.name }));
         }
     }
 

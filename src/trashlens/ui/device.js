@@ -1,7 +1,6 @@
 // The On-device tab: the student runs in this browser, in a worker; no picture leaves the device.
 // Runs behind `camera.js`, once `element`, the tab's content, is in the page.
 
-const UNFIT = "This browser cannot run the network. Use the Photo tab instead.";
 const LEAST_SHARE = 0.005; // a smaller share would be rounded to 0 %
 
 const chooser = element.querySelector("input[type=file]");
@@ -22,16 +21,17 @@ function ask(message, transfer = []) {
 function receive({ data: { number, answer: content, error } }) {
     const { resolve, reject } = waiting.get(number);
     waiting.delete(number);
-    if (error) reject(new Error(error));
+    if (error) reject(new Error(WORDS[error] ?? error));
     else resolve(content);
 }
 
-const formatMs = (ms) => `${ms.toFixed(ms < 1 ? 2 : ms < 100 ? 1 : 0)} ms`;
+const formatMs = (ms) => `${writeNumber(ms, ms < 1 ? 2 : ms < 100 ? 1 : 0)} ms`;
 
 function formatShare(share) {
-    if (share > 0 && share < LEAST_SHARE) return "<1%";
-    if (share < 1 && share >= 1 - LEAST_SHARE) return ">99%";
-    return `${Math.round(100 * share)}%`;
+    const percent = WORDS["mark.percent"];
+    if (share > 0 && share < LEAST_SHARE) return `<1${percent}`;
+    if (share < 1 && share >= 1 - LEAST_SHARE) return `>99${percent}`;
+    return `${Math.round(100 * share)}${percent}`;
 }
 
 // Writes the answer into the blank card that the server drew.
@@ -40,22 +40,24 @@ function show({ confidences, infer_ms }) {
     const label = setup.labels[best];
     const sure = confidences[best] >= setup.threshold;
     const share = formatShare(confidences[best]);
+    const className = WORDS.classes[label];
     results.innerHTML = blank;
     const verdict = results.querySelector(".tl-verdict");
     verdict.className = "tl-verdict";
-    verdict.textContent = sure ? "The student says " : "The student is not sure.";
+    verdict.textContent = sure ? "" : WORDS.doubts;
     if (sure) {
-        const name = Object.assign(document.createElement("strong"), { textContent: label });
+        const name = Object.assign(document.createElement("strong"), { textContent: className });
         name.dataset.class = label;
-        verdict.append(name, ".");
+        const [before, after] = WORDS.says.split("{label}");
+        verdict.append(before, name, after);
     }
     const card = results.querySelector(".tl-card");
     card.classList.remove("tl-blank");
     if (sure) card.dataset.class = label;
     else card.dataset.unsure = "";
-    card.querySelector(".tl-winner strong").textContent = sure ? label : "not sure";
+    card.querySelector(".tl-winner strong").textContent = sure ? className : WORDS["card.unsure"];
     const rest = document.createElement(sure ? "span" : "small");
-    rest.textContent = sure ? share : `most like ${label}, ${share}`;
+    rest.textContent = sure ? share : fill(WORDS["card.guess"], { label: className, share });
     card.querySelector(".tl-winner").append(rest);
     card.querySelectorAll(".tl-bars li").forEach((row, index) => {
         row.toggleAttribute("data-wins", sure && index === best);
@@ -71,7 +73,7 @@ function show({ confidences, infer_ms }) {
 function setUp() {
     const worker = new Worker(`${folder}worker.js`, { type: "module" });
     worker.onmessage = receive;
-    worker.onerror = () => waiting.forEach(({ reject }) => reject(new Error(UNFIT)));
+    worker.onerror = () => waiting.forEach(({ reject }) => reject(new Error(WORDS["device.unfit"])));
     return worker;
 }
 
@@ -91,7 +93,7 @@ async function lookAtPhoto(photo) {
     camera.stop();
     const mine = camera.run;
     camera.video.poster = URL.createObjectURL(photo);
-    say("Looking at the photo.", "tl-quiet");
+    say(WORDS["device.looking"], "tl-quiet");
     try {
         await ready;
         const found = await ask({ source: photo });
@@ -103,12 +105,13 @@ async function lookAtPhoto(photo) {
 
 const worker = setup && setUp();
 const ready = setup && ask({ setup }).then(({ provider, threads }) => {
-    where = provider === "webgpu" ? "on the graphics processor" : `on ${threads} thread${threads > 1 ? "s" : ""}`;
+    where = WORDS[provider === "webgpu" ? "device.graphics" : threads > 1 ? "device.threads" : "device.thread"];
+    where = fill(where, { threads });
 });
 const camera = new Camera({
     started: () => {
         camera.video.removeAttribute("poster");
-        say("Starting the camera and the network.", "tl-quiet");
+        say(WORDS["device.starting"], "tl-quiet");
     },
     step: (alive) => lookAtFrame(alive).catch((error) => alive() && camera.stop(error.message)),
     stopped: sayStopped,

@@ -14,38 +14,59 @@ from starlette.routing import Route
 from trashlens.bundle import MODEL_FILE
 from trashlens.classifier import Classifier
 from trashlens.server.desk import Desk
-from trashlens.ui.camera import build_camera_tab
-from trashlens.ui.cards import render_empty
+from trashlens.ui.camera import CameraTab, build_camera_tab
+from trashlens.ui.cards import name_roles, render_empty
 from trashlens.ui.examples import render_examples
+from trashlens.ui.words import Parts, Words
 
 __all__ = ["build_device_tab", "device_routes"]
 
 ROLE = "student"
-INVITATION = "Start the camera or choose a photo, and the result follows."
-ABSENT = "The student is unavailable here, so there is nothing to run on your device."
-NOTE = (
-    "Latency is the way from a frame to its result, all of it on this device. What is needed for that is fetched "
-    "once, when this tab is first opened."
+SAID = (
+    *(
+        "card.unsure",
+        "card.guess",
+        "device.starting",
+        "device.looking",
+        "device.unfit",
+        "device.unreadable",
+    ),
+    *("device.graphics", "device.thread", "device.threads"),
 )
+"""Sentences that `device.js` says."""
 WORKER = Path(__file__).with_name("device_worker.js")
 RUNTIME = Path(__file__).with_name("runtime")
 """ONNX Runtime Web, each file compressed; `package.json` there says which version, and how it is fetched."""
 KINDS = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
 
 
-def build_device_tab(desk: Desk) -> None:
+def build_device_tab(desk: Desk, parts: Parts) -> None:
     """Lay out the tab inside the current Blocks."""
+    build_camera_tab("device", parts, lambda words: _render(desk, words))
+
+
+def _render(desk: Desk, words: Words) -> CameraTab:
     student = desk.classifiers.get(ROLE)
     setup = json.dumps(_describe(student) if student else None)
-    build_camera_tab(
-        "device",
+    who = name_roles([ROLE], words)
+    who = who[0].upper() + who[1:]
+    labels = student.bundle.labels if student else ()
+    return CameraTab(
         controls=(
-            '<label class="tl-choose"><input type="file" accept="image/*">Choose a photo</label>'
-            f"{render_examples(desk) if student else ''}"
+            f'<label class="tl-choose"><input type="file" accept="image/*">{words["device.choose"]}</label>'
+            f"{render_examples(desk, words) if student else ''}"
             f'<data class="tl-setup" value="{escape(setup)}"></data>'
         ),
-        note=NOTE,
-        results=render_empty({ROLE: desk.lineup[ROLE]}, INVITATION if student else ABSENT),
+        note=words["device.note"],
+        results=render_empty(
+            {ROLE: desk.lineup[ROLE]}, words["device.invitation" if student else "device.absent"], words
+        ),
+        said={
+            **words.pick(*SAID),
+            "says": words["verdict.names.one"].format(who=who, label="{label}") + ".",
+            "doubts": words["verdict.unsure.one"].format(who=who) + ".",
+            "classes": {label: words.find("class", label) for label in labels},
+        },
     )
 
 

@@ -83,7 +83,7 @@ async function decode(photo) {
     try {
         return await createImageBitmap(photo, { colorSpaceConversion: "none" });
     } catch {
-        throw new Error("This is not an image that your browser can read. Choose a photo as JPEG, PNG or WebP.");
+        throw new Error("device.unreadable"); // a key of the page's words
     }
 }
 

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -16,13 +16,9 @@ from starlette.routing import Route
 from trashlens.errors import ImageError, first_line
 from trashlens.image import decode_image, encode_thumbnail, list_photos
 from trashlens.server.desk import Desk
+from trashlens.ui.words import Parts, Words
 
 __all__ = ["MOST", "build_photo_examples", "examples_routes", "render_examples"]
-
-DRAWN = "No photo at hand? Try a drawing; the networks may be less sure of it."
-OFFERED = "No photo at hand? Try one of these:"
-FAILED = "The example could not be fetched. Reload the page, or choose a photo of your own."
-DRAWING, EXAMPLE = "Drawing: {}", "Example: {}"
 
 MOST = 12
 """Examples that are shown; further photos of a folder are not."""
@@ -40,35 +36,37 @@ class _Example:
     """A JPEG."""
 
 
-def build_photo_examples(desk: Desk) -> None:
+def build_photo_examples(desk: Desk, parts: Parts) -> None:
     """Lay out the examples of the Photo tab inside the current Blocks.
 
     Raises:
         ImageError: as `render_examples` does.
     """
     gr.HTML(
-        render_examples(desk),
+        parts.add("photo-examples", partial(render_examples, desk)),
         js_on_load="\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS),
         elem_id="photo-examples",
         apply_default_css=False,
     )
 
 
-def render_examples(desk: Desk) -> str:
+def render_examples(desk: Desk, words: Words) -> str:
     """Return a button for each example with its picture and name; nothing where there are none.
 
     Raises:
         ImageError: the folder of the settings, or a photo in it, cannot be read.
     """
     drawn = desk.settings.examples is None
+    sentence = words["examples.drawing" if drawn else "examples.example"]
     buttons = "".join(
         f'<button type="button" data-address="{escape(one.address)}" data-name="{escape(one.path.name)}">'
         f'<img src="data:image/jpeg;base64,{b64encode(one.thumbnail).decode()}" '
-        f'alt="{escape((DRAWING if drawn else EXAMPLE).format(one.path.stem))}">'
-        f'<span aria-hidden="true">{escape(one.path.stem)}</span></button>'
+        f'alt="{escape(sentence.format(name=words.find("class", one.path.stem)))}">'
+        f'<span aria-hidden="true">{escape(words.find("class", one.path.stem))}</span></button>'
         for one in _load(desk.settings.examples or DRAWINGS)
     )
-    said = f'<p data-failed="{FAILED}" role="status">{DRAWN if drawn else OFFERED}</p>'
+    offer = words["examples.drawn" if drawn else "examples.offered"]
+    said = f'<p data-failed="{words["examples.failed"]}" role="status">{offer}</p>'
     return f'<div class="tl-examples">{said}<div>{buttons}</div></div>' if buttons else ""
 
 

@@ -36,7 +36,7 @@
             answer = await give(form, path);
         }
         const { name, detail } = await answer.json();
-        return name ? { name } : { sentence: detail };
+        return name ? { name } : { sentence: JSON.parse(form.dataset.refusals)[detail] ?? detail };
     }
 
     function say(form, sentence, failed) {

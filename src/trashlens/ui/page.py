@@ -1,6 +1,5 @@
 """The page as a whole: header, tabs, footer, looks, and how it is mounted."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,27 +9,29 @@ import gradio as gr
 from fastapi import FastAPI
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
+from starlette.middleware import Middleware
+from starlette.requests import Request
 
 from trashlens.classifier import Comparison
-from trashlens.image import READABLE
 from trashlens.server.desk import Desk
 from trashlens.server.feedback_route import feedback_routes
 from trashlens.server.front import answers, build_front
 from trashlens.server.journal import Journal
-from trashlens.server.settings import too_large
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
 from trashlens.ui.batch import build_batch_tab
 from trashlens.ui.cards import render_cards, render_problem, render_verdict
 from trashlens.ui.device import build_device_tab, device_routes
 from trashlens.ui.examples import examples_routes
-from trashlens.ui.feedback import UNLESS_GIVEN
 from trashlens.ui.leads import build_lead
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
+from trashlens.ui.refusals import reword
+from trashlens.ui.rewording import render_rewording
 from trashlens.ui.scores import render_scores
 from trashlens.ui.webcam import build_webcam_tab
+from trashlens.ui.words import Opening, Parts, Words, words_for
 
 __all__ = ["build_app", "build_page"]
 
@@ -44,33 +45,27 @@ LOGO = (
     'stroke-dasharray="21.13 4" stroke-dashoffset="-5"/>'
     '<path d="M27.5 27.5 36 36" stroke-width="5.5" stroke-linecap="round"/></svg>'
 )
-HEADER = f"""
-<header class="tl-header">{LOGO.format(colour="currentColor")}<div><h1>Trashlens</h1>
-<p>Three neural networks say which of six classes of waste is in your photo, each with its time.</p></div>
-</header>
-"""
-FOOTER = """
-<footer class="tl-footer"><p>Neural networks guess, and sometimes wrongly. Photos are deleted from the server
-within minutes{unless}.</p></footer>
-"""
-
-# A file over the limit, or no image by its name, is refused in the browser already, in Gradio's words; the
-# visitor reads ours.
-REWORD = """
-<script>
-new MutationObserver(() => {{
-    for (const text of document.querySelectorAll("[data-testid=toast-text]"))
-        for (const [theirs, ours] of Object.entries({refusals}))
-            if (text.textContent.startsWith(theirs)) text.textContent = ours;
-}}).observe(document.documentElement, {{childList: true, subtree: true}});
-</script>
-"""
 
 
 class Page(gr.Blocks):
     """Gradio's page, except that a request without a usable file is refused in a sentence."""
 
     journal: Journal
+
+    def __init__(self, **options: Any) -> None:
+        """Begin without any part."""
+        super().__init__(**options)
+        self.parts = Parts()
+        self.i18n_instance = self.parts.i18n
+
+    @property  # type: ignore[override]
+    def config(self) -> dict[str, Any]:
+        """What Gradio writes into the page, with the words of the visitor whose request is being answered."""
+        return {**self._config, "i18n_translations": self.parts.i18n.translations_dict}
+
+    @config.setter
+    def config(self, config: dict[str, Any]) -> None:
+        self._config = config
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> Any:
         """Turn a request's values into the handler's arguments.
@@ -103,31 +98,39 @@ def _names_address(value: object) -> bool:
     return isinstance(value, list) and any(map(_names_address, value))
 
 
-def build_page(desk: Desk) -> gr.Blocks:
+def build_page(desk: Desk) -> Page:
     """Return the page, ready to launch, whose requests `desk` answers."""
     page = Page(title="Trashlens", analytics_enabled=False, fill_width=True)
+    parts = page.parts
     page.journal = desk.journal
     with page:
-        gr.HTML(HEADER, apply_default_css=False)
+        gr.HTML(parts.add("header", _render_header), apply_default_css=False)
         with gr.Tabs():
-            with gr.Tab("Photo", id="photo") as photo_tab:
-                build_lead("photo")
-                photo = build_photo_tab(desk)
-            with gr.Tab("Webcam", id="webcam") as webcam_tab:
-                build_lead("webcam")
-                build_webcam_tab(desk)
-            with gr.Tab("On device", id="device") as device_tab:
-                build_lead("device")
-                build_device_tab(desk)
-            with gr.Tab("Batch", id="batch") as batch_tab:
-                build_lead("batch")
-                build_batch_tab(desk)
-            with gr.Tab("Scoreboard", id="scoreboard") as scores_tab:
-                build_lead("scoreboard")
-                gr.HTML(render_scores(desk.lineup), elem_id="scoreboard", apply_default_css=False)
-        gr.HTML(render_origins(desk.classifiers), elem_id="origins", apply_default_css=False)
-        unless = UNLESS_GIVEN if desk.feedback else ""
-        gr.HTML(FOOTER.format(unless=unless), apply_default_css=False)
+            with gr.Tab(parts.word("tab.photo"), id="photo") as photo_tab:
+                build_lead("photo", parts)
+                photo = build_photo_tab(desk, parts)
+            with gr.Tab(parts.word("tab.webcam"), id="webcam") as webcam_tab:
+                build_lead("webcam", parts)
+                build_webcam_tab(desk, parts)
+            with gr.Tab(parts.word("tab.device"), id="device") as device_tab:
+                build_lead("device", parts)
+                build_device_tab(desk, parts)
+            with gr.Tab(parts.word("tab.batch"), id="batch") as batch_tab:
+                build_lead("batch", parts)
+                build_batch_tab(desk, parts)
+            with gr.Tab(parts.word("tab.scoreboard"), id="scoreboard") as scores_tab:
+                build_lead("scoreboard", parts)
+                gr.HTML(
+                    parts.add("scores", partial(render_scores, desk.lineup)),
+                    elem_id="scoreboard",
+                    apply_default_css=False,
+                )
+        gr.HTML(
+            parts.add("origins", partial(render_origins, desk.classifiers)),
+            elem_id="origins",
+            apply_default_css=False,
+        )
+        gr.HTML(parts.add("footer", partial(_render_footer, desk)), apply_default_css=False)
         for tab in (photo_tab, webcam_tab, device_tab, batch_tab, scores_tab):
             # Removing the component from the page is what makes Gradio end its camera track.
             state = f'{{__type__: "update", visible: {str(tab is photo_tab).lower()}}}'
@@ -137,27 +140,39 @@ def build_page(desk: Desk) -> gr.Blocks:
     return page
 
 
+def _render_header(words: Words) -> str:
+    return (
+        f'<header class="tl-header">{LOGO.format(colour="currentColor")}<div><h1>Trashlens</h1>'
+        f"<p>{words['page.tagline']}</p></div></header>"
+    )
+
+
+def _render_footer(desk: Desk, words: Words) -> str:
+    said = words["page.footer.feedback" if desk.feedback else "page.footer"]
+    return f'<footer class="tl-footer"><p>{said}</p></footer>'
+
+
 def build_app(desk: Desk) -> FastAPI:
     """Return all that is served: the page in its looks, within its limits, behind its gate."""
     page = build_page(desk)
-    refusals = {
-        "File(s) exceed": too_large(desk.settings),
-        "Invalid file type": f"This is not an image that can be read. {READABLE}",
-    }
 
     def forget() -> None:
         # The names of all uploads ever, by which Gradio would delete them.
         for names in page.temp_file_sets:
             names.clear()
 
-    def render(comparison: Comparison) -> str:
-        return render_verdict(comparison) + render_cards(desk.lineup, comparison)
+    def render(comparison: Comparison, request: Request) -> str:
+        words = words_for(request)
+        return render_verdict(comparison, words) + render_cards(desk.lineup, comparison, words)
 
-    frames = stream_routes(desk, render=render, render_problem=partial(render_problem, desk.lineup))
+    def render_refusal(sentence: str, request: Request) -> str:
+        words = words_for(request)
+        return render_problem(desk.lineup, reword(sentence, words), words)
+
+    frames = stream_routes(desk, render=render, render_problem=render_refusal)
     room = Room(Path(get_upload_folder()))
     routes = [*frames, *device_routes(desk), *examples_routes(desk), *feedback_routes(desk, room)]
     icon = quote(LOGO.format(colour="#2f825f"))
-    reword = REWORD.format(refusals=json.dumps(refusals))
     page.state_session_capacity = SESSIONS
     # By this Gradio knows to refuse a path that was not uploaded; it forgets that where it is mounted.
     page.has_launched = True
@@ -168,10 +183,13 @@ def build_app(desk: Desk) -> FastAPI:
         page,
         path="/",
         theme=_build_theme(),
-        head=f'<link rel="icon" href="data:image/svg+xml,{icon}">{reword}',
+        head=f'<link rel="icon" href="data:image/svg+xml,{icon}">{render_rewording(desk.settings)}',
         css_paths=[Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
         max_file_size=desk.settings.upload_bytes,
-        app_kwargs={"exception_handlers": answers(desk.journal)},
+        app_kwargs={
+            "exception_handlers": answers(desk.journal),
+            "middleware": [Middleware(Opening)],
+        },
         footer_links=[],
         run_history=False,
         show_error=False,

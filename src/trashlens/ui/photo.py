@@ -1,6 +1,7 @@
 """The Photo tab: one photo in, three results beside it."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -18,35 +19,37 @@ from trashlens.ui.cards import (
 )
 from trashlens.ui.examples import build_photo_examples
 from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
+from trashlens.ui.refusals import reword
+from trashlens.ui.words import ENGLISH, Parts, Words, load_words, words_for
 
 __all__ = ["build_photo_tab"]
 
-INVITATION = "Send a photo of one object and the three results appear here."
-PLACEHOLDER = "# Drop a photo here\nor tap to choose one, up to {megabytes} MB"
 
-
-def build_photo_tab(desk: Desk) -> gr.Image:
+def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
     """Lay out the tab inside the current Blocks; return its photo input, whose camera the page releases."""
     with gr.Row(elem_classes="tl-columns"):
         with gr.Column(scale=4, min_width=280):
             photo = build_photo_input(
-                label="Photo",
+                label=parts.word("photo.label"),
                 sources=["upload", "clipboard", "webcam"],
-                placeholder=PLACEHOLDER.format(megabytes=desk.settings.photo.max_bytes // 2**20),
-                alt_text="The photo you sent",
+                placeholder=parts.add("photo-placeholder", partial(_render_placeholder, desk)),
+                # Not among what Gradio's i18n covers; `rewording.js` puts the visitor's there.
+                alt_text=load_words()[ENGLISH]["photo.alt"],
                 height=350,
                 elem_id="photo",
             )
-            build_photo_examples(desk)
+            build_photo_examples(desk, parts)
         with gr.Column(scale=9, min_width=640):
             results = gr.HTML(
-                render_empty(desk.lineup, INVITATION), elem_id="photo-results", apply_default_css=False
+                parts.add("photo-empty", partial(_render_empty, desk)),
+                elem_id="photo-results",
+                apply_default_css=False,
             )
     scripts = regions.SCRIPT + heat.SCRIPT + feedback.SCRIPT
     details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=scripts)
 
-    async def show(source: str | None) -> AsyncIterator[tuple[str, str]]:
-        async for results_and_details in _answer(desk, source):
+    async def show(source: str | None, request: gr.Request) -> AsyncIterator[tuple[str, str]]:
+        async for results_and_details in _answer(desk, source, words_for(request)):
             yield results_and_details
 
     # A photo dropped on another one is a change to nothing and one to the new photo, and Gradio waits for
@@ -70,25 +73,36 @@ def _share_line(desk: Desk) -> dict[str, Any]:
     return {"concurrency_limit": desk.settings.at_once, "concurrency_id": "photo"}
 
 
-async def _answer(desk: Desk, source: str | None) -> AsyncIterator[tuple[str, str]]:
+def _render_placeholder(desk: Desk, words: Words) -> str:
+    megabytes = desk.settings.photo.max_bytes // 2**20
+    return f"# {words['photo.drop']}\n{words['photo.choose'].format(megabytes=megabytes)}"
+
+
+def _render_empty(desk: Desk, words: Words) -> str:
+    return render_empty(desk.lineup, words["photo.invitation"], words)
+
+
+async def _answer(desk: Desk, source: str | None, words: Words) -> AsyncIterator[tuple[str, str]]:
     """Yield the results and the details below them, as HTML.
 
     Raises:
         gr.Error: the photo cannot be read; the sentence has been yielded, since the toast goes away.
     """
     if source is None:
-        yield render_empty(desk.lineup, INVITATION), ""
+        yield _render_empty(desk, words), ""
         return
     try:
         comparison = await desk.answer(source, way="photo", explain=True)
     except TrashlensError as error:
-        yield render_problem(desk.lineup, str(error)), ""
-        raise gr.Error(str(error), print_exception=False) from error
+        sentence = reword(str(error), words)
+        yield render_problem(desk.lineup, sentence, words), ""
+        raise gr.Error(sentence, print_exception=False) from error
     yield (
-        f'<div role="status">{render_verdict(comparison)}</div>{render_cards(desk.lineup, comparison)}',
-        f'<div class="tl-details">{heat.render_heat(desk.lineup, comparison, source)}'
-        f"{render_advice(comparison)}{render_timing(comparison)}"
-        f"{feedback.render_feedback(desk, source)}</div>",
+        f'<div role="status">{render_verdict(comparison, words)}</div>'
+        f"{render_cards(desk.lineup, comparison, words)}",
+        f'<div class="tl-details">{heat.render_heat(desk.lineup, comparison, source, words)}'
+        f"{render_advice(comparison, words)}{render_timing(comparison, words)}"
+        f"{feedback.render_feedback(desk, source, words)}</div>",
     )
 
 

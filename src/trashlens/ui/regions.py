@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from trashlens.ui.words import Words
+
 __all__ = ["SCRIPT", "Region", "load_regions", "render_bins", "render_chooser"]
 
 SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
@@ -18,9 +20,8 @@ SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """A place with one set of rules, as one source gives them."""
+    """A place with one set of rules, as one source gives them; its name is a word of the page."""
 
-    name: str
     publisher: str
     """Who says so."""
     source: str
@@ -38,28 +39,38 @@ def load_regions() -> Mapping[str, Region]:
     return {key: Region(**record) for key, record in yaml.safe_load(text).items()}
 
 
-def render_bins(label: str) -> str:
-    """Return, for each region that has a rule for the class, a hidden line with its container."""
+def render_bins(label: str, words: Words) -> str:
+    """Return, for each region that has a rule for the class, a hidden line with its container.
+
+    Container and colour stand as the source says them, in English.
+    """
     return "".join(
         f'<p class="tl-bin" data-region="{key}" hidden><i style="background:{escape(one["colour"])}"></i>'
-        f"In {escape(region.name)}: <strong>{escape(one['container'])}</strong></p>"
+        f'<span>{words["region.in"].format(region=words[f"region.{key}"])} '
+        f'<strong lang="en">{escape(one["container"])}</strong></span></p>'
         for key, region in load_regions().items()
         if (one := region.bins.get(label))
     )
 
 
-def render_chooser() -> str:
+def render_chooser(words: Words) -> str:
     """Return the menu of regions, and a hidden line with the source of each."""
     options = "".join(
-        f'<option value="{key}">{escape(region.name)}</option>' for key, region in load_regions().items()
+        f'<option value="{key}">{words[f"region.{key}"]}</option>' for key in load_regions()
     )
     sources = "".join(
-        f'<p class="tl-source" data-region="{key}" hidden>By <a href="{escape(region.source)}" rel="noopener" '
-        f'target="_blank">{escape(region.publisher)}</a> ({escape(urlsplit(region.source).hostname or "")}), '
-        f"read on {region.read:%d %B %Y}.</p>"
+        f'<p class="tl-source" data-region="{key}" hidden>{_cite(region, words)}</p>'
         for key, region in load_regions().items()
     )
     return (
-        '<div class="tl-region"><label>Containers in '
-        f'<select><option value="">no region</option>{options}</select></label>{sources}</div>'
+        f'<div class="tl-region"><label>{words["region.menu"]} '
+        f'<select><option value="">{words["region.none"]}</option>{options}</select></label>{sources}</div>'
     )
+
+
+def _cite(region: Region, words: Words) -> str:
+    publisher = (
+        f'<a href="{escape(region.source)}" rel="noopener" target="_blank" lang="en">'
+        f'{escape(region.publisher)}</a> ({escape(urlsplit(region.source).hostname or "")})'
+    )
+    return words["region.source"].format(publisher=publisher, date=words.write_date(region.read))

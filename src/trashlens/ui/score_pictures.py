@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trashlens.bundle import Bundle
 from trashlens.records import look_up
+from trashlens.ui.words import Words
 
 __all__ = ["draw_accuracy_latency"]
 
@@ -34,7 +35,7 @@ class Point:
     """Time that 95 % of the photos stay below, milliseconds."""
 
 
-def draw_accuracy_latency(bundles: Mapping[str, Bundle]) -> str:
+def draw_accuracy_latency(bundles: Mapping[str, Bundle], words: Words) -> str:
     """Return the picture of accuracy, with its 95 % interval, against the time of one photo.
 
     Networks without either record are left out; nothing is returned where all are.
@@ -55,14 +56,14 @@ def draw_accuracy_latency(bundles: Mapping[str, Bundle]) -> str:
     def up(share: float) -> float:
         return BOTTOM - (BOTTOM - TOP) * (share - floor) / (ceiling - floor)
 
-    told = ", ".join(f"{point.role} {point.accuracy:.1%} in {point.ms:.1f} ms" for point in points)
+    told = ", ".join(_describe(point, words) for point in points)
     levels = _draw_levels(
-        [floor + index * step for index in range(round((ceiling - floor) / step) + 1)], up
+        [floor + index * step for index in range(round((ceiling - floor) / step) + 1)], up, words
     )
     return (
         f'<svg class="tl-chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
-        f"<title>Accuracy against the time of one photo: {told}</title>"
-        f"{levels}{_draw_times(first, last, across)}{_draw_points(points, across, up)}</svg>"
+        f"<title>{words['chart.tradeoff'].format(networks=told)}</title>"
+        f"{levels}{_draw_times(first, last, across, words)}{_draw_points(points, across, up, words)}</svg>"
     )
 
 
@@ -77,31 +78,40 @@ def _read_point(bundle: Bundle) -> Point | None:
     return Point(role=bundle.role, accuracy=accuracy, interval=(low, high), ms=ms, p95_ms=p95_ms or ms)
 
 
-def _draw_levels(levels: Sequence[float], up: Scale) -> str:
+def _describe(point: Point, words: Words) -> str:
+    return words["chart.network"].format(
+        role=words[f"role.{point.role}"],
+        accuracy=words.write(point.accuracy, ".1%"),
+        time=f"{words.write(point.ms, '.1f')} ms",
+    )
+
+
+def _draw_levels(levels: Sequence[float], up: Scale, words: Words) -> str:
     """Return the horizontal lines of the accuracies, with their numbers."""
     return "".join(
         f'<line class="tl-grid" x1="{LEFT}" x2="{RIGHT}" y1="{up(level):.1f}" y2="{up(level):.1f}"/>'
-        f'<text x="{LEFT - 6}" y="{up(level) + 4:.1f}" text-anchor="end">{level:.0%}</text>'
+        f'<text x="{LEFT - 6}" y="{up(level) + 4:.1f}" text-anchor="end">{words.write(level, ".0%")}</text>'
         for level in levels
         if level < 1.001
     )
 
 
-def _draw_times(first: float, last: float, across: Scale) -> str:
+def _draw_times(first: float, last: float, across: Scale, words: Words) -> str:
     """Return the ticks of the times between powers `first` and `last` of ten, and what they are."""
     decades = range(math.floor(first), math.ceil(last) + 1)
     ticks = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
     marks = "".join(
         f'<line class="tl-grid" x1="{across(ms):.1f}" x2="{across(ms):.1f}" y1="{BOTTOM}" y2="{BOTTOM + 4}"/>'
-        f'<text x="{across(ms):.1f}" y="{BOTTOM + 17}" text-anchor="middle">{ms:g}</text>'
+        f'<text x="{across(ms):.1f}" y="{BOTTOM + 17}" text-anchor="middle">{words.write(ms, "g")}</text>'
         for ms in ticks
         if first <= math.log10(ms) <= last
     )
     middle = (LEFT + RIGHT) / 2
-    return f'{marks}<text x="{middle}" y="{BOTTOM + 36}" text-anchor="middle">median time of one photo, ms</text>'
+    axis = words["chart.times"]
+    return f'{marks}<text x="{middle}" y="{BOTTOM + 36}" text-anchor="middle">{axis}</text>'
 
 
-def _draw_points(points: Sequence[Point], across: Scale, up: Scale) -> str:
+def _draw_points(points: Sequence[Point], across: Scale, up: Scale, words: Words) -> str:
     """Return the networks' dots, lines and names; those of like times stand side by side, not on each other."""
     points = sorted(points, key=lambda point: point.ms)
     places = _spread([across(point.ms) for point in points])
@@ -121,7 +131,7 @@ def _draw_points(points: Sequence[Point], across: Scale, up: Scale) -> str:
             f'<line class="tl-tail" x1="{x:.1f}" x2="{x + max(tail, 0):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
             f'<text class="tl-name" x="{x + shift:.1f}" y="{height:.1f}" text-anchor="{side}">'
-            f"{point.role}</text></g>"
+            f"{words[f'role.{point.role}']}</text></g>"
         )
     return "".join(parts)
 

@@ -1,53 +1,61 @@
 """What a stranger must know to read the scores: which photos they are from, and how they came about."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from trashlens.bundle import Bundle
 from trashlens.records import look_up
-from trashlens.ui.cards import list_words
+from trashlens.ui.cards import name_roles
+from trashlens.ui.words import Words
 
 __all__ = ["describe_measuring", "render_intro"]
 
 
-def render_intro(bundles: Mapping[str, Bundle], missing: Sequence[str] = ()) -> str:
+def render_intro(bundles: Mapping[str, Bundle], missing: Sequence[str], words: Words) -> str:
     """Return what the tab shows, from which photos and how many, HTML; roles that are not there are named."""
     photos = _agreed(bundles, "metrics", "test", "photos")
     dataset, split = (_agreed(bundles, "provenance", "data", key) for key in ("dataset", "split"))
     if not any("test" in bundle.metrics for bundle in bundles.values()):
-        said = "The records of these networks hold no scores yet; what is known of them is below."
+        key = "scores.unscored"
     elif photos is None:
-        said = "Scores of each network on photos that it never trained on. Not all saw the same ones."
+        key = "scores.mixed"
     else:
-        source = f", the test photos of {escape(dataset)}" if dataset else ""
-        source += f" in its {escape(split)} split" if dataset and split else ""
-        said = f"Scores on {photos} photos that the networks never trained on{source}."
+        key = "scores.split" if dataset and split else "scores.dataset" if dataset else "scores.photos"
+    said = words[key].format(
+        photos=photos, dataset=escape(dataset or ""), split=escape(words.find("split", split or ""))
+    )
     if missing:
-        said += f" Unavailable here: {list_words([f'the {role}' for role in missing])}."
+        said += f" {words['scores.missing'].format(roles=name_roles(missing, words))}"
     return f'<p class="tl-verdict">{said}</p>'
 
 
-def describe_measuring(bundles: Mapping[str, Bundle]) -> str:
+def describe_measuring(bundles: Mapping[str, Bundle], words: Words) -> str:
     """Return how the numbers of the summary came about, as far as the records agree on it, HTML."""
     said = []
     if interval := _agreed(bundles, "metrics", "test", "interval"):
-        said.append(f"In small print the 95% interval, {escape(interval)}.")
+        said.append(words["scores.interval"].format(method=_name_method(interval, words)))
     if new := _agreed(bundles, "metrics", "test", "objects", "new", "photos"):
-        said.append(
-            f"Most test photos show an object that other photos showed in training, which flatters; {new} do not."
-        )
+        said.append(words["scores.new"].format(photos=new))
     if altered := _agreed(bundles, "metrics", "robustness", "photos"):
-        kinds = ", ".join(_agreed(bundles, "metrics", "robustness", "accuracy") or ())
-        named = f" ({escape(kinds)})" if kinds else ""
-        said.append(f"Altered photos are {altered} of them, each changed in many ways{named}.")
+        kinds = _agreed(bundles, "metrics", "robustness", "accuracy") or ()
+        named = ", ".join(escape(words.find("altered", kind)) for kind in kinds)
+        key = "scores.altered.named" if named else "scores.altered"
+        said.append(words[key].format(photos=altered, kinds=named))
     if cpu := _agreed(bundles, "metrics", "latency", "cpu"):
         threads = _agreed(bundles, "metrics", "latency", "threads")
-        with_threads = f" with {escape(str(threads))} threads" if threads else ""
-        said.append(f"Times are the network&rsquo;s alone, on {escape(cpu)}{with_threads}.")
+        key = "scores.times.threads" if threads else "scores.times"
+        said.append(words[key].format(cpu=escape(cpu), threads=escape(str(threads))))
     if not any(look_up(bundle.metrics, "latency", "memory_mb") for bundle in bundles.values()):
-        said.append("Memory was not recorded.")
+        said.append(words["scores.memory"])
     return " ".join(said)
+
+
+def _name_method(interval: str, words: Words) -> str:
+    """Return how the intervals were found, as the records name it: a bootstrap, or by whom."""
+    found = re.fullmatch(r"bootstrap over (\d+) groups", interval)
+    return words["scores.bootstrap"].format(groups=found[1]) if found else escape(interval)
 
 
 def _agreed(bundles: Mapping[str, Bundle], part: str, *keys: str) -> Any:

@@ -4,14 +4,12 @@
 const SEND_PX = 360; // shorter side of what is sent; the networks see less
 const RETRY_MS = 2000;
 const BREATH_MS = 300;
-const CHOOSE = "Choose at least one network, and its results appear here.";
-const ABSENT = "The server does not answer. The results go on as soon as it does.";
 
 const address = `${window.gradio_config?.root ?? ""}/webcam`;
 const canvas = document.createElement("canvas");
 let place = null; // on the server
 const camera = new Camera({
-    started: () => say("Starting the camera.", "tl-quiet"),
+    started: () => say(WORDS["camera.starting"], "tl-quiet"),
     step: (alive) => step(alive).catch(() => alive() && waitForServer()),
     stopped: (reason) => {
         if (place) giveBack(place);
@@ -23,7 +21,7 @@ const camera = new Camera({
 const giveBack = (name) => navigator.sendBeacon(`${address}/${name}/close`);
 
 async function waitForServer() {
-    say(ABSENT, "tl-problem");
+    say(WORDS["webcam.silent"], "tl-problem");
     await pause(RETRY_MS);
 }
 
@@ -32,7 +30,7 @@ async function takePlace(alive) {
     const { place: name, detail } = await answer.json();
     if (!alive() && name) giveBack(name);
     if (!alive() || name) return name;
-    say(detail, "tl-quiet");
+    say(WORDS[detail] ?? detail, "tl-quiet");
     await pause(RETRY_MS);
     return null;
 }
@@ -60,7 +58,7 @@ async function sendFrame(roles) {
 async function step(alive) {
     const roles = [...element.querySelectorAll("input:checked")].map((box) => box.value);
     if (!roles.length) {
-        say(CHOOSE, "tl-quiet");
+        say(WORDS["webcam.choose"], "tl-quiet");
         await new Promise((resolve) => element.addEventListener("change", resolve, { once: true }));
         return;
     }
@@ -75,7 +73,7 @@ async function step(alive) {
     const { status, content } = await sendFrame(roles);
     if (!alive()) return;
     if (status === 200) show(content, taken);
-    else if (status === 410) camera.stop(JSON.parse(content).detail);
+    else if (status === 410) camera.stop(WORDS.stopped);
     else if (status === 404 || status === 429) await lose(status);
     else if (status === 422) await showProblem(content);
     else throw new Error(`status ${status}`);

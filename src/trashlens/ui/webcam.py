@@ -2,31 +2,42 @@
 
 from trashlens.lineup import available
 from trashlens.server.desk import Desk
-from trashlens.ui.camera import build_camera_tab
+from trashlens.ui.camera import CameraTab, build_camera_tab
 from trashlens.ui.cards import render_empty
+from trashlens.ui.words import ENGLISH, Parts, Words, load_words
 
 __all__ = ["build_webcam_tab"]
 
-INVITATION = "Start the camera, hold one object in front of it, and the results follow."
-NOTE = (
-    "Latency is the way of a frame from your browser to the server and back as a result. Both numbers cover the "
-    "last moments."
-)
 
-
-def build_webcam_tab(desk: Desk) -> None:
+def build_webcam_tab(desk: Desk, parts: Parts) -> None:
     """Lay out the tab inside the current Blocks.
 
     Its frames go to the routes of `trashlens.server.streams`, not through Gradio's events: those take frames at a
     fixed pace, which a server that is slower answers late, and each as text within a queue's messages.
     """
+    build_camera_tab("webcam", parts, lambda words: _render(desk, words))
+
+
+def _render(desk: Desk, words: Words) -> CameraTab:
     boxes = "".join(
-        f'<label><input type="checkbox" value="{role}" checked> {role}</label>'
+        f'<label><input type="checkbox" value="{role}" checked> {words[f"role.{role}"]}</label>'
         for role in available(desk.lineup)
     )
-    build_camera_tab(
-        "webcam",
-        controls=f'<fieldset class="tl-networks"><legend>Networks that run</legend>{boxes}</fieldset>',
-        note=NOTE,
-        results=render_empty(desk.lineup, INVITATION),
+    seconds = desk.settings.stream_s
+    time = (
+        words["time.minutes"].format(count=words.write(seconds / 60, "g"))
+        if seconds >= 120
+        else words["time.seconds"].format(count=words.write(seconds, "g"))
+    )
+    # The server refuses in English, whoever asks.
+    refusals = ("refused.busy", "refused.places")
+    return CameraTab(
+        controls=f'<fieldset class="tl-networks"><legend>{words["webcam.networks"]}</legend>{boxes}</fieldset>',
+        note=words["webcam.note"],
+        results=render_empty(desk.lineup, words["webcam.invitation"], words),
+        said={
+            **words.pick("webcam.choose", "webcam.silent"),
+            **{load_words()[ENGLISH][key]: words[key] for key in refusals},
+            "stopped": words["webcam.stopped"].format(time=time),
+        },
     )
