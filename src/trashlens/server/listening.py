@@ -51,6 +51,8 @@ def serve(app: ASGIApp, *, host: str, port: int, connections: int) -> None:
         # Beyond it uvicorn cancels, with a traceback each; `_Server` hangs up before.
         timeout_graceful_shutdown=2 * STOP_S,
     )
+    # Who sends nonsense amid an answer is told so, and the answer ends there: the gate tells what is our fault.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "ASGI callable" not in str(record.msg))
     # uvicorn raises the signal again that it has been stopped by.
     with contextlib.ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
         for one in listening:
