@@ -62,22 +62,25 @@ def feedback_routes(desk: Desk, room: Room) -> list[Route]:
         except (ValueError, RecursionError):
             asked = None
         try:
-            gift = _read(asked, desk, room)
+            gift = _read(asked, desk)
         except ValueError as error:
             return _refuse(422, str(error))
         if turn.statistics().tasks_waiting >= WAITING:
             return refuse_busy()
         async with turn:
-            return await _keep(desk, feedback, gift)
+            return await _keep(desk, feedback, room, gift)
 
     return [Route("/feedback", give, methods=["POST"])]
 
 
-async def _keep(desk: Desk, feedback: Feedback, gift: _Gift) -> Response:
+async def _keep(desk: Desk, feedback: Feedback, room: Room, gift: _Gift) -> Response:
     """Ask the networks once more, so that what they said is not the sender's to say, and keep it."""
     if feedback.full:
         desk.journal.write("feedback", "refused", size_bytes=None, reason=FULL)
         return _refuse(507, FULL)
+    # What was never here may have been: before the server started again it had another folder.
+    if not gift.path.is_relative_to(room.folder):
+        return _refuse(410, GONE)
     try:
         os.utime(gift.path)  # not swept while it is read
     except OSError:
@@ -95,11 +98,11 @@ async def _keep(desk: Desk, feedback: Feedback, gift: _Gift) -> Response:
         return _refuse(422, str(error).replace(str(gift.path), "the photo"))
 
 
-def _read(asked: Any, desk: Desk, room: Room) -> _Gift:
+def _read(asked: Any, desk: Desk) -> _Gift:
     """Return what is given.
 
     Raises:
-        ValueError: there is no consent, no class or no path of an upload; one sentence.
+        ValueError: there is no consent, no class or no path; one sentence.
     """
     if not isinstance(asked, dict) or asked.get("consent") is not True:
         raise ValueError(NO_CONSENT)
@@ -110,8 +113,6 @@ def _read(asked: Any, desk: Desk, room: Room) -> _Gift:
         upload = Path(path or "").resolve()
     except (TypeError, OSError, ValueError) as error:  # a name that cannot be one
         raise ValueError(NO_PHOTO) from error
-    if not upload.is_relative_to(room.folder):
-        raise ValueError(NO_PHOTO)
     return _Gift(path=upload, label=label)
 
 

@@ -25,6 +25,7 @@ __all__ = ["build_batch_tab"]
 
 PROBLEM = '<p class="tl-verdict tl-problem" role="alert">{}</p>'
 QUIET = '<p class="tl-verdict tl-quiet" role="status">{}</p>'
+WAITING = '<p class="tl-verdict tl-quiet tl-waiting" role="status">{}</p>'
 TELL_EVERY_S = 0.25
 
 
@@ -51,7 +52,7 @@ def build_batch_tab(desk: Desk, parts: Parts) -> None:
             async for html in answers:
                 yield html
 
-    waiting = parts.add("batch-arrived", lambda words: QUIET.format(words["batch.arrived"]))
+    waiting = parts.add("batch-arrived", lambda words: WAITING.format(words["batch.arrived"]))
     files.upload(None, None, results, js=f"() => {json.dumps(waiting)}", show_progress="hidden")
     # A line of its own: who sends one photo does not wait behind hundreds.
     run = files.upload(
@@ -64,6 +65,8 @@ def build_batch_tab(desk: Desk, parts: Parts) -> None:
         concurrency_limit=1,
         concurrency_id="batch",
     )
+    gone = parts.add("batch-swept", lambda words: PROBLEM.format(words["refused.swept"]))
+    run.failure(None, None, results, js=f"() => {json.dumps(gone)}", show_progress="hidden")
     files.clear(
         None,
         None,

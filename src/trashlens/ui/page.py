@@ -27,6 +27,7 @@ from trashlens.ui.leads import build_lead
 from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
+from trashlens.ui.presence import render_presence
 from trashlens.ui.refusals import reword
 from trashlens.ui.rewording import render_rewording
 from trashlens.ui.scores import render_scores
@@ -172,6 +173,7 @@ def build_app(desk: Desk) -> FastAPI:
     frames = stream_routes(desk, render=render, render_problem=render_refusal)
     room = Room(Path(get_upload_folder()))
     routes = [*frames, *device_routes(desk), *examples_routes(desk), *feedback_routes(desk, room)]
+    scripts = render_rewording(desk.settings) + render_presence()
     icon = quote(LOGO.format(colour="#2f825f"))
     page.state_session_capacity = SESSIONS
     # By this Gradio knows to refuse a path that was not uploaded; it forgets that where it is mounted.
@@ -183,7 +185,7 @@ def build_app(desk: Desk) -> FastAPI:
         page,
         path="/",
         theme=_build_theme(),
-        head=f'<link rel="icon" href="data:image/svg+xml,{icon}">{render_rewording(desk.settings)}',
+        head=f'<link rel="icon" href="data:image/svg+xml,{icon}">{scripts}',
         css_paths=[Path(__file__).with_name(name) for name in ("style.css", "scores.css")],
         max_file_size=desk.settings.upload_bytes,
         app_kwargs={

@@ -24,6 +24,12 @@ from trashlens.ui.words import ENGLISH, Parts, Words, load_words, words_for
 
 __all__ = ["build_photo_tab"]
 
+MARK = (
+    "for (const part of document.querySelectorAll('#photo-results, #photo-details')) part.ariaBusy = %s;"
+)
+"""Whether what is shown belongs to an earlier photo, while the answer to the new one is on its way."""
+QUIETLY: dict[str, Any] = {"show_progress": "hidden"}
+
 
 def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
     """Lay out the tab inside the current Blocks; return its photo input, whose camera the page releases."""
@@ -55,8 +61,10 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
     # A photo dropped on another one is a change to nothing and one to the new photo, and Gradio waits for
     # the upload in both; the path changes once.
     path = gr.Textbox(visible="hidden")
-    photo.change(None, photo, path, js="(photo) => photo?.path ?? ''", show_progress="hidden")
-    path.change(
+    photo.change(
+        None, photo, path, js=f"(photo) => {{ {MARK % 'true'} return photo?.path ?? ''; }}", **QUIETLY
+    )
+    shown = path.change(
         show,
         photo,
         [results, details],
@@ -64,6 +72,7 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
         api_visibility="private",
         **_share_line(desk),
     )
+    shown.then(None, js=f"() => {{ {MARK % 'false'} }}", **QUIETLY)
     _add_endpoint(desk)
     return photo
 

@@ -33,6 +33,8 @@ def _pair(words: Words, settings: Settings) -> Mapping[str, Mapping[str, str]]:
         "begun": {
             "File(s) exceed": reword(over, words),
             "Invalid file type": words["refused.unreadable"],
-            **{sentence: reword(sentence, words) for sentence in (over, BUSY, SLOW, NOT_UPLOADED)},
+            # To a visitor it means that the upload was swept.
+            NOT_UPLOADED: words["refused.swept"],
+            **{sentence: reword(sentence, words) for sentence in (over, BUSY, SLOW)},
         },
     }
