@@ -33,13 +33,14 @@ LEAST_SHARE = 0.005
 
 
 def describe_bundle(bundle: Bundle) -> str:
-    """Return the network's architecture and size in a few words.
+    """Return the network's architecture and size in a few words, and `int8` where it reckons so.
 
     timm's tag, behind the dot, tells which pretrained weights it grew from, and is left out.
     """
     millions = bundle.parameters / 1e6
     size = f"{millions:.1f}\N{NO-BREAK SPACE}M" if millions >= 0.1 else f"{bundle.parameters:,}"
-    return f"{bundle.architecture.partition('.')[0]}, {size}\N{NO-BREAK SPACE}parameters"
+    stored = ", int8" if bundle.weights == "int8" else ""
+    return f"{bundle.architecture.partition('.')[0]}, {size}\N{NO-BREAK SPACE}parameters{stored}"
 
 
 def list_words(words: list[str]) -> str:
@@ -155,7 +156,7 @@ def _render_card(bundle: Bundle, prediction: Prediction, speed: str) -> str:
         else f"<strong>not sure</strong><small>most like {escape(winner)}, {share}</small>"
     )
     return (
-        f'<article class="tl-card" data-role="{bundle.role}" {looks}>'
+        f'<article class="tl-card" data-role="{bundle.role}" data-bundle="{prediction.bundle}" {looks}>'
         f"{_render_head(bundle)}"
         f'<p class="tl-winner">{answer}</p>'
         f'<ul class="tl-bars" aria-label="Probability of each class">{rows}</ul>'

@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
-from trashlens.classifier import Comparison
 from trashlens.image import READABLE
 from trashlens.server.desk import Desk
 from trashlens.server.feedback_route import feedback_routes
@@ -21,7 +20,7 @@ from trashlens.server.settings import too_large
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
 from trashlens.ui.batch import build_batch_tab
-from trashlens.ui.cards import render_cards, render_problem, render_verdict
+from trashlens.ui.cards import render_problem
 from trashlens.ui.device import build_device_tab, device_routes
 from trashlens.ui.examples import examples_routes
 from trashlens.ui.feedback import UNLESS_GIVEN
@@ -30,7 +29,7 @@ from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
 from trashlens.ui.scores import render_scores
-from trashlens.ui.webcam import build_webcam_tab
+from trashlens.ui.webcam import build_webcam_tab, render_frame
 
 __all__ = ["build_app", "build_page"]
 
@@ -150,10 +149,8 @@ def build_app(desk: Desk) -> FastAPI:
         for names in page.temp_file_sets:
             names.clear()
 
-    def render(comparison: Comparison) -> str:
-        return render_verdict(comparison) + render_cards(desk.lineup, comparison)
-
-    frames = stream_routes(desk, render=render, render_problem=partial(render_problem, desk.lineup))
+    problem = partial(render_problem, desk.lineup)
+    frames = stream_routes(desk, render=partial(render_frame, desk), render_problem=problem)
     room = Room(Path(get_upload_folder()))
     routes = [*frames, *device_routes(desk), *examples_routes(desk), *feedback_routes(desk, room)]
     icon = quote(LOGO.format(colour="#2f825f"))
