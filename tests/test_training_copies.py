@@ -104,9 +104,7 @@ def test_a_copy_that_costs_too_much_is_not_written(
     assert Bundle.load(tmp_path / "teacher") == copy
 
 
-def test_what_cannot_be_copied_is_refused(
-    original: Path, config: ExportConfig, processed: Path, tmp_path: Path
-) -> None:
+def test_what_cannot_be_copied_is_refused(original: Path, config: ExportConfig, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"would replace .* such as models/live"):
         copy_bundle(original, original.parent, config)
     with pytest.raises(ExportError, match="Leave out --size_px"):
@@ -122,8 +120,9 @@ def test_what_cannot_be_copied_is_refused(
     assert not (tmp_path / "teacher").exists()
 
 
+@pytest.mark.usefixtures("config")
 def test_the_command_makes_a_copy_where_int8_is_asked_for(
-    original: Path, config: ExportConfig, processed: Path, tmp_path: Path
+    original: Path, processed: Path, tmp_path: Path
 ) -> None:
     command = ["export", str(original), "--weights=int8", f"--models={tmp_path}", "--precision=0.5"]
     command += [f"--photos={processed / 'val'}", f"--calibration={processed / 'train'}"]

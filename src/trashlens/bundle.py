@@ -17,7 +17,17 @@ from trashlens.errors import BundleError
 from trashlens.files import replace_folder
 from trashlens.image import Preprocess
 
-__all__ = ["JSON_FILE", "LIVE", "MAPS", "MODEL_FILE", "ROLES", "Bundle", "load_bundle", "load_bundles"]
+__all__ = [
+    "JSON_FILE",
+    "LIVE",
+    "MAPS",
+    "MODEL_FILE",
+    "ROLES",
+    "Bundle",
+    "load_bundle",
+    "load_bundles",
+    "load_copies",
+]
 
 ROLES = ("teacher", "baseline", "student")
 FORMAT = 1
@@ -203,6 +213,16 @@ def load_bundle(models: Path, role: str) -> Bundle:
     if bundle.role != role:
         raise BundleError(f"The bundle in {folder / role} is a {bundle.role}. Export the {role} there.")
     return bundle
+
+
+def load_copies(models: Path) -> dict[str, Bundle]:
+    """Read the copies for webcams below `models`, by role; there may be none.
+
+    Raises:
+        BundleError: one is damaged, or lies in another role's folder.
+    """
+    roles = [role for role in ROLES if (models / LIVE / role).exists()]
+    return load_bundles(models / LIVE, roles=roles)
 
 
 def load_bundles(models: Path, *, roles: Sequence[str] = ROLES) -> dict[str, Bundle]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from huggingface_hub import SpaceCardData
 
-from trashlens.bundle import JSON_FILE, LIVE, MODEL_FILE, ROLES, load_bundle, load_bundles
+from trashlens.bundle import JSON_FILE, LIVE, MODEL_FILE, load_bundles, load_copies
 from trashlens.errors import HubError
 from trashlens.hub.checkout import Checkout
 
@@ -39,10 +39,7 @@ def stage_space(
         raise HubError("Pipfile.lock is damaged. Lock again with `pipenv lock`.") from error
     shutil.copy(checkout.root / "app.py", folder)
     shutil.copytree(checkout.package, folder / "trashlens", ignore=_leave_out(checkout.package))
-    copies = [role for role in ROLES if (models / LIVE / role).exists()]
-    for role in copies:
-        load_bundle(models / LIVE, role)  # only to refuse a damaged one
-    for kept in (*bundles, *(f"{LIVE}/{role}" for role in copies)):
+    for kept in (*bundles, *(f"{LIVE}/{role}" for role in load_copies(models))):
         (folder / "models" / kept).mkdir(parents=True)
         for name in (MODEL_FILE, JSON_FILE):
             shutil.copy(models / kept / name, folder / "models" / kept)

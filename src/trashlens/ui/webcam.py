@@ -6,7 +6,7 @@ from trashlens.server.desk import Desk
 from trashlens.ui.camera import build_camera_tab
 from trashlens.ui.cards import list_words, render_cards, render_empty, render_verdict
 
-__all__ = ["build_webcam_tab", "render_frame"]
+__all__ = ["COPIES", "build_webcam_tab", "render_frame"]
 
 INVITATION = "Start the camera, hold one object in front of it, and the results follow."
 NOTE = (
