@@ -56,7 +56,7 @@ def quantise(graph: bytes, images: NDArray[np.float32]) -> bytes:
 
     Weights have a scale for each output channel; the activations' ranges hold `PERCENTILE` of their values over
     `images`, [N, 3, size_px, size_px], so that these need to be typical, and few: all values of all places are in
-    memory at once, a hundred megabytes a photo for a large network. Quantising after training costs accuracy, for
+    memory at once, 200 MB a photo for the shipped teacher. Quantising after training costs accuracy, for
     the caller to measure.
     """
     with tempfile.TemporaryDirectory() as scratch:
