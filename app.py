@@ -20,12 +20,13 @@ import shutil
 import signal
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from trashlens.errors import TrashlensError
-from trashlens.lineup import load_lineup
+from trashlens.lineup import load_lineup, load_live
 from trashlens.machine import return_large_memory
 from trashlens.server.dataset import open_feedback
 from trashlens.server.desk import Desk
@@ -60,8 +61,9 @@ def main() -> int:
         from trashlens.ui import build_app
 
         lineup = load_lineup(settings.models, provider=settings.provider)
+        live = partial(load_live, settings.models, lineup, provider=settings.provider)
         with open_feedback(settings) as feedback:
-            app = build_app(Desk(lineup, settings, feedback))
+            app = build_app(Desk(lineup, settings, feedback, live))
             serve(app, host=settings.host, port=settings.port, connections=connections)
     except KeyboardInterrupt:
         return 130

@@ -40,7 +40,7 @@ from onnx import helper, numpy_helper
 from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from trashlens.bundle import ROLES
+from trashlens.bundle import ROLES, load_bundle
 
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -67,7 +67,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = toy_model(swapped if role == "baseline" else COLOURS)
         bundle = toy_bundle(role, look_at_upper_half(model))
         # High enough for grey, which lies between the colours, and low enough for each of them.
-        dataclasses.replace(bundle, threshold=0.99).write(folder / role)
+        bundle = dataclasses.replace(bundle, threshold=0.99)
+        bundle.write(folder / role)
+        if role == "teacher":
+            copy = {
+                "model": look_at_upper_half(toy_model(sharpness=39.0)),
+                "weights": "int8",
+                "provenance": {"copy_of": {"sha256": bundle.sha256}},
+            }
+            dataclasses.replace(bundle, **copy).write(folder / "live" / role)
     return folder
 
 
@@ -305,6 +313,24 @@ def test_the_webcam_labels_follow_what_the_camera_sees(page: Page) -> None:
         expect(winner(page, "teacher", "webcam")).to_have_text(label)
     expect(page.locator(".tl-rate")).to_have_text(re.compile(r"^\d+$"))
     expect(page.locator(".tl-latency")).to_have_text(re.compile(r"^\d+ ms$"))
+
+
+def test_frames_are_answered_by_the_copy_which_says_so_and_photos_by_the_teacher(
+    page: Page, models: Path
+) -> None:
+    teacher, copy = (load_bundle(folder, "teacher").short_id for folder in (models, models / "live"))
+    send(page, "metal.jpg", encode(coloured_photo("metal")))
+    card = page.locator("#photo-results [data-role=teacher]")
+    expect(card).to_have_attribute("data-bundle", teacher)
+    expect(card).not_to_contain_text("int8")
+    start_webcam(page)
+    card = page.locator("#webcam [data-role=teacher]")
+    expect(card).to_have_attribute("data-bundle", copy)
+    expect(card).to_contain_text(re.compile(r"toy_teacher, .*, int8"))
+    expect(page.locator("#webcam .tl-results .tl-note")).to_have_text(
+        "Live, a faster copy in int8 answers (the teacher); photos go to the original."
+    )
+    expect(page.locator("#webcam [data-role=student]")).not_to_contain_text("int8")
 
 
 def test_leaving_the_webcam_tab_releases_the_camera(page: Page) -> None:

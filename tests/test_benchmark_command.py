@@ -38,12 +38,14 @@ def run(*arguments: str, code: str = "", **options: Any) -> subprocess.Completed
 
 @pytest.fixture(scope="module")
 def models(toy_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Toy bundles that say which torch network they might have come from."""
+    """Toy bundles that say which torch network they might have come from, and a copy for webcams."""
     folder = tmp_path_factory.mktemp("named")
     recipe = {"network": {"name": "test_efficientnet", "arguments": {}}}
     for role in ROLES:
         bundle = Bundle.load(toy_models / role)
         dataclasses.replace(bundle, provenance={"recipe": recipe}).write(folder / role)
+    copy = dataclasses.replace(Bundle.load(toy_models / "teacher"), weights="int8")
+    copy.write(folder / "live" / "teacher")
     return folder
 
 
@@ -106,11 +108,12 @@ def test_inference_table_and_json_agree(output: list[str], report: dict[str, Any
     sessions = report["inference"]["sessions"]
     threads = sorted({1, count_cores()})
     assert [(one["role"], one["threads"]) for one in sessions] == [
-        (role, count) for count in threads for role in ROLES
+        (role, count) for count in threads for role in (*ROLES, "live/teacher")
     ]
     for row, one in zip(rows, sessions, strict=True):
-        assert row[0] == f"{one['role']} toy_{one['role']}"
-        assert row[1:3] == ["float32", str(one["threads"])]
+        assert row[0] == f"{one['role']} toy_{one['role'].removeprefix('live/')}"
+        stored = "int8" if one["role"] == "live/teacher" else "float32"
+        assert row[1:3] == [stored, str(one["threads"])]
         assert shown(row[3]) == pytest.approx(one["infer"]["p50_ms"], abs=0.01)
         assert shown(row[4]) == pytest.approx(one["infer"]["p95_ms"], abs=0.01)
         assert shown(row[5]) == pytest.approx(one["speed"]["median"], abs=0.06)

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from trashlens.__main__ import main
 from trashlens.bundle import ROLES, load_bundles
-from trashlens.errors import HubError
+from trashlens.errors import BundleError, HubError
 from trashlens.hub import space as space_module
 from trashlens.hub.changes import Files
 from trashlens.hub.checking import check_answer, find_fault, run_app
@@ -70,6 +70,22 @@ def test_what_is_staged_is_what_serving_needs(staged: Path) -> None:
     assert set(list_files(staged)) == serving | bundles | around
     assert "trashlens/ui/style.css" in serving
     assert (staged / "app.py").read_bytes() == (ROOT / "app.py").read_bytes()
+
+
+def test_copies_for_webcams_are_staged_and_a_damaged_one_is_refused(
+    toy_models: Path, tmp_path: Path
+) -> None:
+    models, folder = Path(shutil.copytree(toy_models, tmp_path / "models")), tmp_path / "staged"
+    shutil.copytree(models / "teacher", models / "live" / "teacher")
+    folder.mkdir()
+    stage_space(folder, checkout=Checkout(root=ROOT), models=models)
+    staged = {path for path in list_files(folder) if path.startswith("models/live/")}
+    assert staged == {f"models/live/teacher/{name}" for name in ("bundle.json", "model.onnx")}
+    (models / "live" / "teacher" / "model.onnx").write_bytes(b"cut")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with pytest.raises(BundleError, match=r"SHA-256 of .*live"):
+        stage_space(folder, checkout=Checkout(root=ROOT), models=models)
 
 
 def test_the_requirements_are_the_locks_pins(staged: Path) -> None:

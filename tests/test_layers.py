@@ -74,6 +74,10 @@ MAY_IMPORT = {
     },
     "training.graph": set(),
     "training.class_maps": {"errors", "bundle", "classifier"},
+    "training.copies": {
+        *("errors", "bundle", "classifier"),
+        *(f"training.{n}" for n in ("class_maps", "data", "export", "graph")),
+    },
     "training.renewal": {"errors", "bundle", *(f"training.{n}" for n in ("class_maps", "unrelated"))},
     "commands": set(),
     "training.pictures": {

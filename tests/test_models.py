@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import LABELS
 
-from trashlens.bundle import ROLES, Bundle, load_bundles
+from trashlens.bundle import ROLES, Bundle, load_bundle, load_bundles
 from trashlens.training.data import DataConfig, read_originals
 from trashlens.training.recipe import parse_recipe
 from trashlens.training.report import evaluate_bundles
@@ -29,7 +29,8 @@ def test_they_are_light_enough_to_commit() -> None:
     sizes = [path.stat().st_size for path in MODELS.rglob("*") if path.is_file()]
     assert sum(sizes) <= 45e6
     assert max(sizes) <= 30e6
-    assert sorted(path.name for path in MODELS.iterdir()) == sorted(ROLES)
+    assert sorted(path.name for path in MODELS.iterdir()) == sorted([*ROLES, "live"])
+    assert [path.name for path in (MODELS / "live").iterdir()] == ["teacher"]
 
 
 def test_they_share_classes_and_preprocessing(bundles: dict[str, Bundle]) -> None:
@@ -77,7 +78,7 @@ def test_the_light_networks_take_an_eighth_of_the_teachers_time(bundles: dict[st
         assert bundles[role].metrics["latency"]["times_teacher_speed"] >= 8
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", [*ROLES, "live/teacher"])
 def test_no_trace_of_a_machine_is_inside(role: str) -> None:
     for name in ("model.onnx", "bundle.json"):
         content = (MODELS / role / name).read_bytes()
@@ -121,6 +122,26 @@ def test_what_they_say_of_each_other_is_about_these_very_bundles(bundles: dict[s
 def test_they_were_trained_on_the_committed_split(bundles: dict[str, Bundle]) -> None:
     manifest = hashlib.sha256((ROOT / "data" / "trashnet-official.csv").read_bytes()).hexdigest()
     assert {b.provenance["data"]["manifest_sha256"] for b in bundles.values()} == {manifest}
+
+
+def test_the_live_teacher_is_a_copy_in_int8_that_costs_little(bundles: dict[str, Bundle]) -> None:
+    teacher, copy = bundles["teacher"], load_bundle(MODELS / "live", "teacher")
+    assert copy.original_sha256 == teacher.sha256
+    assert (copy.weights, copy.architecture) == ("int8", teacher.architecture)
+    assert (copy.labels, copy.preprocess) == (teacher.labels, teacher.preprocess)
+    assert copy.size_bytes < 0.6 * teacher.size_bytes
+    same = ("recipe", "inputs", "data", "checkpoint_sha256", "environment", "run")
+    assert all(copy.provenance[key] == teacher.provenance[key] for key in same)
+    val, test = copy.metrics["val"], copy.metrics["test"]
+    assert val["accuracy"] >= teacher.metrics["val"]["accuracy"] - 0.003
+    assert copy.metrics["parity"]["photos"] == val["photos"] == 327
+    assert test["photos"] == 430
+    # Not chosen by: about the width of the paired interval.
+    assert test["accuracy"] >= teacher.metrics["test"]["accuracy"] - 0.015
+    assert test["accepted"]["threshold"] == copy.threshold
+    assert test["ece"] <= 0.05
+    others = {role: one.short_id for role, one in bundles.items() if role != "teacher"}
+    assert {role: pair["bundle"] for role, pair in test["paired"].items()} == others
 
 
 def test_the_recorded_accuracy_is_found_again_on_the_real_photos(bundles: dict[str, Bundle]) -> None:

@@ -1,5 +1,6 @@
 """Where the server listens: its connections, as strangers may open and leave them."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -270,3 +271,23 @@ def test_under_a_low_limit_of_files_the_page_stays_reachable(toy_models: Path, t
     said = (tmp_path / "errors.txt").read_text()
     assert "Too many open files" not in said
     assert said.startswith("This process may have 256 files open")
+
+
+def test_answers_do_not_wait_for_the_visitors_system_to_confirm_their_head() -> None:
+    accepted: list[int] = []
+
+    class Look(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            connection = transport.get_extra_info("socket")
+            accepted.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    async def visit() -> None:
+        own = listening._listen("127.0.0.1", find_free_port())
+        async with await asyncio.get_running_loop().create_server(Look, sock=own):
+            reader, writer = await asyncio.open_connection(*own.getsockname())
+            assert await reader.read() == b""
+            writer.close()
+
+    asyncio.run(visit())
+    assert accepted == [1]

@@ -7,13 +7,13 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
-from conftest import coloured_photo, encode, huge_png
+from conftest import coloured_photo, encode, huge_png, toy_bundle, toy_model
 from starlette.applications import Starlette
 
 from trashlens import classifier
-from trashlens.classifier import Comparison, Prediction
-from trashlens.errors import RequestError
-from trashlens.lineup import load_lineup
+from trashlens.classifier import Classifier, Comparison, Prediction
+from trashlens.errors import ProviderError, RequestError
+from trashlens.lineup import Lineup, available, load_lineup
 from trashlens.server import streams
 from trashlens.server.desk import Desk
 from trashlens.server.settings import Settings
@@ -110,16 +110,23 @@ def test_a_stream_ends_when_its_time_is_over() -> None:
     places.take()  # the other need not notice that its time is over
 
 
+def say_labels(comparison: Comparison) -> str:
+    return "; ".join(f"{role} {one.label}" for role, one in comparison.predictions.items())
+
+
 def visit(
-    models: Path, visitor: Callable[[httpx.AsyncClient], Awaitable[None]], **settings: float
+    models: Path,
+    visitor: Callable[[httpx.AsyncClient], Awaitable[None]],
+    *,
+    desk: Desk | None = None,
+    render: Callable[[Comparison], str] = say_labels,
+    **settings: float,
 ) -> None:
     """Let the visitor send requests to the routes of webcams alone."""
-    desk = Desk(load_lineup(models), Settings(**settings))
+    desk = desk or Desk(load_lineup(models), Settings(**settings))
     routes = stream_routes(
         desk,
-        render=lambda comparison, _: "; ".join(
-            f"{role} {one.label}" for role, one in comparison.predictions.items()
-        ),
+        render=lambda comparison, _: render(comparison),
         render_problem=lambda sentence, _: f"problem: {sentence}",
     )
 
@@ -239,3 +246,59 @@ def test_other_sites_pages_take_no_place(toy_models: Path) -> None:
         ).status_code == 201
 
     visit(toy_models, visitor, viewers=1)
+
+
+def test_the_first_viewer_has_the_live_networks_opened_once_and_photos_keep_theirs(
+    toy_models: Path,
+) -> None:
+    lineup = load_lineup(toy_models)
+    copy = Classifier(toy_bundle("teacher", toy_model(sharpness=20.0)))
+    opened: list[str] = []
+
+    def load() -> Lineup:
+        opened.append(threading.current_thread().name)
+        return {**lineup, "teacher": copy}
+
+    desk = Desk(lineup, Settings(), load_live=load)
+    asked: list[Comparison] = []
+
+    def remember(comparison: Comparison) -> str:
+        asked.append(comparison)
+        return say_labels(comparison)
+
+    photo = encode(coloured_photo("metal"))
+
+    async def visitor(client: httpx.AsyncClient) -> None:
+        assert opened == []
+        async with anyio.create_task_group() as group:  # two at once
+            group.start_soon(client.post, "/webcam")
+            group.start_soon(client.post, "/webcam")
+        assert len(opened) == 1
+        assert opened != [threading.main_thread().name]
+        place = (await client.post("/webcam")).json()["place"]
+        assert (await client.post(f"/webcam/{place}", content=photo)).status_code == 200
+        asked.append(await desk.answer(photo, way="photo"))
+
+    visit(toy_models, visitor, desk=desk, render=remember)
+    assert len(opened) == 1
+    ids = [{role: one.bundle for role, one in comparison.predictions.items()} for comparison in asked]
+    ordinary = {role: one.bundle.short_id for role, one in available(lineup).items()}
+    assert ids == [{**ordinary, "teacher": copy.bundle.short_id}, ordinary]
+
+
+def test_where_the_live_networks_fail_the_ordinary_ones_answer(
+    toy_models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load() -> Lineup:
+        raise ProviderError("It cannot compute here.")
+
+    desk = Desk(load_lineup(toy_models), Settings(), load_live=load)
+
+    async def visitor(client: httpx.AsyncClient) -> None:
+        place = (await client.post("/webcam")).json()["place"]
+        answer = await client.post(f"/webcam/{place}", content=encode(coloured_photo("metal")))
+        assert answer.text.count("metal") == 3
+        assert (await client.post("/webcam")).status_code == 201
+
+    visit(toy_models, visitor, desk=desk)
+    assert caplog.messages.count("Webcams get the ordinary networks: It cannot compute here.") == 1

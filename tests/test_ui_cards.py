@@ -1,5 +1,6 @@
 """What the cards and the advice say, word for word."""
 
+import dataclasses
 import re
 
 import pytest
@@ -115,7 +116,7 @@ def test_a_card_that_is_not_sure_gives_its_guess_as_a_guess(classifiers: dict[st
     # Neither the card nor a bar of it looks like an answer.
     assert "data-unsure" in cards[1]
     assert "data-wins" not in cards[1]
-    assert cards[0].startswith(' class="tl-card" data-role="teacher" data-class="glass">')
+    assert 'data-class="glass"' in cards[0].partition(">")[0]
     assert 'data-class="plastic"' not in cards[1].partition(">")[0]
 
 
@@ -213,3 +214,15 @@ def test_advice_is_for_what_a_network_is_sure_of() -> None:
     assert "paper" not in shown
     nobody = text(render_advice(compared(teacher="paper?", baseline="metal?", student="metal?"), WORDS))
     assert nobody == f"What to try {text(WORDS['advice.again'])}"
+
+
+def test_a_card_names_the_bundle_that_answered_and_int8_where_it_reckons_so(
+    classifiers: dict[str, Classifier],
+) -> None:
+    comparison = compared(teacher="glass", baseline="glass", student="glass")
+    cards = render_cards(classifiers, comparison, WORDS)
+    assert "int8" not in cards
+    assert cards.count(f'data-bundle="{"0" * 12}"') == 3
+    bundle = classifiers["teacher"].bundle
+    copy = dataclasses.replace(bundle, weights="int8")
+    assert describe_bundle(copy, WORDS) == f"{describe_bundle(bundle, WORDS)}, int8"

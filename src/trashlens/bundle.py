@@ -17,12 +17,24 @@ from trashlens.errors import BundleError
 from trashlens.files import replace_folder
 from trashlens.image import Preprocess
 
-__all__ = ["JSON_FILE", "MAPS", "MODEL_FILE", "ROLES", "Bundle", "load_bundle", "load_bundles"]
+__all__ = [
+    "JSON_FILE",
+    "LIVE",
+    "MAPS",
+    "MODEL_FILE",
+    "ROLES",
+    "Bundle",
+    "load_bundle",
+    "load_bundles",
+    "load_copies",
+]
 
 ROLES = ("teacher", "baseline", "student")
 FORMAT = 1
 MODEL_FILE = "model.onnx"
 JSON_FILE = "bundle.json"
+LIVE = "live"
+"""Below the folder of the three bundles, the folder of copies that answer a webcam's frames, `live/<role>`."""
 MAPS = "maps"
 """Name of a graph's second output."""
 
@@ -144,6 +156,11 @@ class Bundle:
         return hashlib.sha256(self.model).hexdigest()
 
     @property
+    def original_sha256(self) -> str | None:
+        """SHA-256 of the graph that this one is a copy of, in int8, or None where it is no copy."""
+        return (self.provenance.get("copy_of") or {}).get("sha256")
+
+    @property
     def short_id(self) -> str:
         """The first twelve digits of `sha256`, by which people and answers name the bundle."""
         return self.sha256[:12]
@@ -187,15 +204,27 @@ class Bundle:
 
 
 def load_bundle(models: Path, role: str) -> Bundle:
-    """Read the bundle of `role` below `models`.
+    """Read the bundle of `role` below `models`; a folder named `live` has the one above it where it has none.
 
     Raises:
         BundleError: it is missing or damaged, or another role's lies in its folder.
     """
-    bundle = Bundle.load(models / role)
+    # So that whatever takes a folder of three bundles takes one of live copies too.
+    folder = models.parent if models.name == LIVE and not (models / role).exists() else models
+    bundle = Bundle.load(folder / role)
     if bundle.role != role:
-        raise BundleError(f"The bundle in {models / role} is a {bundle.role}. Export the {role} there.")
+        raise BundleError(f"The bundle in {folder / role} is a {bundle.role}. Export the {role} there.")
     return bundle
+
+
+def load_copies(models: Path) -> dict[str, Bundle]:
+    """Read the copies for webcams below `models`, by role; there may be none.
+
+    Raises:
+        BundleError: one is damaged, or lies in another role's folder.
+    """
+    roles = [role for role in ROLES if (models / LIVE / role).exists()]
+    return load_bundles(models / LIVE, roles=roles)
 
 
 def load_bundles(models: Path, *, roles: Sequence[str] = ROLES) -> dict[str, Bundle]:

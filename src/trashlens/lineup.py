@@ -5,13 +5,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from trashlens.bundle import ROLES, load_bundle
+from trashlens.bundle import LIVE, ROLES, load_bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import BundleError
 from trashlens.machine import return_memory
 from trashlens.providers import CPU
 
-__all__ = ["Lineup", "available", "load_lineup"]
+__all__ = ["Lineup", "available", "load_lineup", "load_live"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,7 @@ def load_lineup(models: Path, *, provider: str = CPU) -> Lineup:
     reasons = []
     for role in ROLES:
         try:
-            classifier = Classifier(load_bundle(models, role), provider=provider)
-            classifier.bundle = classifier.bundle.without_model()
-            lineup[role] = classifier
+            lineup[role] = _open(models, role, provider)
         except BundleError as error:
             logger.error("The %s does not serve: %s", role, error)
             # Visitors read it: where the folder lies is not theirs to know, nor what would mend it.
@@ -43,6 +41,43 @@ def load_lineup(models: Path, *, provider: str = CPU) -> Lineup:
         raise reasons[0]
     return_memory()
     return lineup
+
+
+def load_live(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
+    """Return the line-up that answers webcams: the copies below `models/live` in place of their originals.
+
+    A copy that is damaged, or of another bundle than the one at work, is told in the log; its original serves.
+
+    Raises:
+        ProviderError: the installed ONNX Runtime does not compute on the provider.
+    """
+    live = dict(lineup)
+    for role, original in available(lineup).items():
+        if not (models / LIVE / role).exists():
+            continue
+        try:
+            copy = _open(models / LIVE, role, provider)
+            if copy.bundle.original_sha256 != original.bundle.sha256:
+                raise BundleError(
+                    f"It is no copy of the {role} at work. Make one with `trashlens export {models / role} "
+                    f"--weights=int8 --models={models / LIVE}`."
+                )
+            live[role] = copy
+        except BundleError as error:
+            logger.error("Webcams get the %s itself, not its copy: %s", role, error)
+    return_memory()
+    return live
+
+
+def _open(models: Path, role: str, provider: str) -> Classifier:
+    """Open one bundle, whose record then goes without the graph's bytes.
+
+    Raises:
+        BundleError: it is missing or damaged, or cannot run.
+    """
+    classifier = Classifier(load_bundle(models, role), provider=provider)
+    classifier.bundle = classifier.bundle.without_model()
+    return classifier
 
 
 def available(lineup: Lineup) -> dict[str, Classifier]:

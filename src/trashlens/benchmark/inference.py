@@ -13,7 +13,7 @@ from PIL import Image
 from trashlens.benchmark.children import run_child
 from trashlens.benchmark.config import BenchmarkConfig
 from trashlens.benchmark.timing import Ratio, Summary, interleave, time_rounds
-from trashlens.bundle import Bundle, load_bundles
+from trashlens.bundle import LIVE, Bundle, load_bundles, load_copies
 from trashlens.classifier import Classifier
 from trashlens.machine import count_cores
 
@@ -23,7 +23,7 @@ MEMORY_REPEATS = 3
 """Fresh processes for each network and number of threads at most; the median counts, and they hardly differ."""
 
 Key = tuple[str, int]
-"""A network by its role, and its number of threads."""
+"""A network by its folder below that of all, such as `teacher` or `live/teacher`, and its number of threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,7 @@ class SessionResult:
     """One network with one number of threads."""
 
     role: str
+    """For a webcam's copy `live/` and its role."""
     network: str
     """timm's name."""
     bundle: str
@@ -62,11 +63,14 @@ def measure_inference(
 ) -> InferenceResult:
     """Time the bundles below `models` on a decoded photo, with one thread and with one a core.
 
+    The copies for webcams that lie there are bundles too.
+
     Raises:
         BundleError: a bundle is missing, damaged or cannot run.
         BenchmarkError: a process that measures memory did not end well.
     """
-    bundles = load_bundles(models)
+    copies = {f"{LIVE}/{role}": copy for role, copy in load_copies(models).items()}
+    bundles = load_bundles(models) | copies
     keys = [(role, threads) for threads in sorted({1, count_cores()}) for role in bundles]
     say(f"inference: {len(keys)} sessions in turn, {config.rounds} rounds")
     calls = {key: _open(bundles[key[0]], image, threads=key[1]) for key in keys}

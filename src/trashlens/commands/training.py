@@ -76,6 +76,7 @@ def train_command(argv: Sequence[str]) -> int:
 
 def export_command(argv: Sequence[str]) -> int:
     """Turn a checkpoint into a bundle, if ONNX Runtime agrees with torch on real photos."""
+    from trashlens.training.copies import copy_bundle
     from trashlens.training.export import ExportConfig, export_bundle
     from trashlens.training.renewal import renew_bundle
 
@@ -84,16 +85,21 @@ def export_command(argv: Sequence[str]) -> int:
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="folder that training wrote; or a bundle of an earlier version, to give it heat maps alone",
+        help="folder that training wrote; or a bundle, with --weights=int8 to write its "
+        "copy in int8, else to give one of an earlier version heat maps alone",
     )
     add_models(parser)
     parser.add_class_arguments(ExportConfig, as_group=False)
     given = parser.parse_args(argv).as_dict()
     checkpoint, models = given.pop("checkpoint"), given.pop("models")
+    config = construct(ExportConfig, given)
+    if (checkpoint / JSON_FILE).is_file() and config.weights == "int8":
+        print(f"Bundle: {copy_bundle(checkpoint, models, config)}")
+        return 0
     if (checkpoint / JSON_FILE).is_file():
         print(f"Bundle: {checkpoint}, {renew_bundle(checkpoint).short_id}")
         return 0
-    folder = export_bundle(checkpoint, models, construct(ExportConfig, given))
+    folder = export_bundle(checkpoint, models, config)
     print(f"Bundle: {folder}")
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from huggingface_hub import SpaceCardData
 
-from trashlens.bundle import JSON_FILE, MODEL_FILE, load_bundles
+from trashlens.bundle import JSON_FILE, LIVE, MODEL_FILE, load_bundles, load_copies
 from trashlens.errors import HubError
 from trashlens.hub.checkout import Checkout
 
@@ -39,10 +39,10 @@ def stage_space(
         raise HubError("Pipfile.lock is damaged. Lock again with `pipenv lock`.") from error
     shutil.copy(checkout.root / "app.py", folder)
     shutil.copytree(checkout.package, folder / "trashlens", ignore=_leave_out(checkout.package))
-    for role in bundles:
+    for kept in (*bundles, *(f"{LIVE}/{role}" for role in load_copies(models))):
+        (folder / "models" / kept).mkdir(parents=True)
         for name in (MODEL_FILE, JSON_FILE):
-            (folder / "models" / role).mkdir(parents=True, exist_ok=True)
-            shutil.copy(models / role / name, folder / "models" / role)
+            shutil.copy(models / kept / name, folder / "models" / kept)
     datasets = {(bundle.provenance.get("data") or {}).get("dataset") for bundle in bundles.values()}
     card = _write_card(
         gradio=gradio,

@@ -13,6 +13,7 @@ from trashlens.image import ImageLimits
 from trashlens.lineup import Lineup, available
 from trashlens.server.feedback import Feedback
 from trashlens.server.journal import Journal, Way
+from trashlens.server.live import Live
 from trashlens.server.settings import Settings
 
 __all__ = ["Desk"]
@@ -21,10 +22,20 @@ __all__ = ["Desk"]
 class Desk:
     """The networks at work for visitors, with what the server allows them."""
 
-    def __init__(self, lineup: Lineup, settings: Settings, feedback: Feedback | None = None) -> None:
-        """Serve with those of `lineup` that are available; keep `feedback`, if any is asked for."""
+    def __init__(
+        self,
+        lineup: Lineup,
+        settings: Settings,
+        feedback: Feedback | None = None,
+        load_live: Callable[[], Lineup] | None = None,
+    ) -> None:
+        """Serve with those of `lineup` that are available; keep `feedback`, if any is asked for.
+
+        Webcams are answered by what `load_live` returns, once the first viewer has come, else by the same.
+        """
         self.feedback = feedback
         self.lineup, self.settings = lineup, settings
+        self.live = Live(lineup, load_live)
         self.classifiers = available(lineup)
         self.journal = Journal(settings)
 
@@ -47,7 +58,8 @@ class Desk:
             ImageError: the source is not a photo that can be read.
             RequestError: it took longer than a request may; what was begun ends on its own.
         """
-        chosen = {role: c for role, c in self.classifiers.items() if roles is None or role in roles}
+        classifiers = available(self.live.lineup) if way == "frame" else self.classifiers
+        chosen = {role: c for role, c in classifiers.items() if roles is None or role in roles}
         limits = limits or self.settings.photo
         work = partial(compare, chosen, source, limits=limits, seen=seen, explain=explain)
         size_bytes = _measure(source)

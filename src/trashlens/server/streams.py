@@ -150,10 +150,12 @@ def stream_routes(
         if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return _refuse(403, "Webcams stream from this server's own page only.")
         try:
-            return JSONResponse({"place": streams.take()}, 201)
+            place = streams.take()
         except RequestError as error:
             desk.journal.write("frame", "refused", size_bytes=None, reason=str(error))
             return _refuse(503, str(error), {"retry-after": "2"})
+        await desk.live.open()
+        return JSONResponse({"place": place}, 201)
 
     async def look(request: Request) -> Response:
         name = request.path_params["place"]

@@ -13,12 +13,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnx.shape_inference import infer_shapes
+from onnx.utils import Extractor
 
 from trashlens.bundle import MAPS, Bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import ExportError
 
-__all__ = ["add_class_maps", "explain_bundle"]
+__all__ = ["add_class_maps", "drop_class_maps", "explain_bundle"]
 
 PASSING = frozenset({"DequantizeLinear", "Flatten", "Identity", "QuantizeLinear", "Reshape", "Squeeze"})
 """Operations that leave a pooled feature or a logit what it is, but for its shape and rounding."""
@@ -97,6 +98,15 @@ def add_class_maps(graph: bytes) -> bytes:
     model.graph.output.append(helper.make_tensor_value_info(MAPS, TensorProto.FLOAT, shape))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def drop_class_maps(graph: bytes) -> bytes:
+    """Return the graph without the output `maps` and all that is computed for it alone."""
+    model = onnx.load_from_string(graph)
+    inputs, (logits, *_) = [
+        [value.name for value in part] for part in (model.graph.input, model.graph.output)
+    ]
+    return bytes(Extractor(model).extract_model(inputs, [logits]).SerializeToString())
 
 
 def _find_head(graph: onnx.GraphProto, logits: str) -> _Head:

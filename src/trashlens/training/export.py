@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,15 @@ from trashlens.training.data import RECORD_FILE, read_photos, splits_differ
 from trashlens.training.evaluate import NEVER, accepted, choose_threshold, score
 from trashlens.training.graph import quantise, to_onnx
 
-__all__ = ["ExportConfig", "export_bundle", "fit_temperature"]
+__all__ = [
+    "CALIBRATION_PHOTOS",
+    "ExportConfig",
+    "calibrate_bundle",
+    "check_split",
+    "export_bundle",
+    "fit_temperature",
+    "quantise_bundle",
+]
 
 BATCHES = (1, 8)
 """Batch sizes at which both runtimes are compared."""
@@ -34,7 +43,7 @@ ACCURACY_LOSS = 0.003
 """Largest loss of accuracy that quantisation may cost."""
 MAP_PHOTOS = 32
 """Photos on which the heat maps are compared with the logits."""
-CALIBRATION_PHOTOS = 200
+CALIBRATION_PHOTOS = 48
 """Training photos from which quantisation learns the ranges of what flows through the network."""
 
 logger = logging.getLogger(__name__)
@@ -52,7 +61,7 @@ class ExportConfig:
     photos: Path = Path("data/processed/val")
     """Prepared photos, `<class>/<file>`, on which parity is checked and temperature and threshold are chosen."""
     calibration: Path = Path("data/processed/train")
-    """Prepared photos, `<class>/<file>`, of which int8 sees 200 to learn the ranges of the activations."""
+    """Prepared photos, `<class>/<file>`, of which int8 sees 48 to learn the ranges of the activations."""
     precision: float = 0.98
     """Share of right answers among those the network is sure of, by which its threshold is chosen."""
     coverage: float = 0.8
@@ -77,7 +86,7 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
             than the checkpoint's; an earlier bundle stays in place.
     """
     checkpoint = read_checkpoint(folder)
-    _check_split(checkpoint, config.photos)
+    check_split(checkpoint.record["data"], config.photos)
     recipe = checkpoint.record["recipe"]
     preprocess = checkpoint.preprocess
     if config.size_px is not None:
@@ -96,28 +105,34 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     logits, difference = _check_parity(checkpoint.network, bundle, images)
     parity = {"max_logit_difference": difference, "photos": len(images), "batches": BATCHES}
     if config.weights == "int8":
-        bundle, logits, loss = _quantise(bundle, config, images, labels, logits)
+        bundle, logits, loss = quantise_bundle(bundle, config, images, labels, logits)
         parity = {"float32": parity, "accuracy_loss": loss, "photos": len(images), "batches": (1,)}
-    bundle = _explain(bundle, images)
-    temperature = fit_temperature(logits, labels)
-    logger.info(
-        "Largest logit difference %.1e on %d photos; T %.3f.", difference, len(images), temperature
+    logger.info("Largest logit difference %.1e on %d photos.", difference, len(images))
+    bundle = calibrate_bundle(_explain(bundle, images), logits, labels, config)
+    final = dataclasses.replace(
+        bundle,
+        metrics={**bundle.metrics, "parity": parity},
+        provenance=_provenance(folder, checkpoint),
     )
+    final.write(models / final.role)
+    return models / final.role
+
+
+def calibrate_bundle(
+    bundle: Bundle, logits: NDArray[np.float32], labels: NDArray[np.int64], config: ExportConfig
+) -> Bundle:
+    """Return the bundle with the temperature and the threshold that suit its logits [N, classes], and `val`."""
+    temperature = fit_temperature(logits, labels)
+    logger.info("Temperature %.3f on %d photos.", temperature, len(labels))
     probabilities = softmax(logits.astype(np.float64) / temperature, axis=1)
     threshold = _choose_threshold(labels, probabilities, config)
     val = {
         **score(labels, probabilities, classes=bundle.labels),
         "accepted": {**accepted(labels, probabilities, threshold), "wanted": config.precision},
     }
-    final = dataclasses.replace(
-        bundle,
-        temperature=temperature,
-        threshold=threshold,
-        metrics={"val": val, "parity": parity},
-        provenance=_provenance(folder, checkpoint),
+    return dataclasses.replace(
+        bundle, temperature=temperature, threshold=threshold, metrics={"val": val}
     )
-    final.write(models / final.role)
-    return models / final.role
 
 
 def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
@@ -134,16 +149,19 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
     return float(np.exp(found.x))
 
 
-def _check_split(checkpoint: Checkpoint, photos: Path) -> None:
-    """Refuse prepared photos of another split: the network would be calibrated on what it learned from."""
+def check_split(learned: Mapping[str, Any], photos: Path) -> None:
+    """Refuse prepared photos of another split than the network `learned` from: it may have seen some of them.
+
+    Raises:
+        ExportError: they are of another one.
+    """
     try:
         record = json.loads((photos.parent / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # photos of one's own
-    learned = checkpoint.record["data"]
     if splits_differ(learned, record):
         raise ExportError(
-            f"{photos} is of another split than the one the checkpoint learned from ({learned['manifest']}): "
+            f"{photos} is of another split than the one the network learned from ({learned.get('manifest')}): "
             "some of these photos it was trained on. Give its own with --photos."
         )
 
@@ -197,14 +215,21 @@ def _check_parity(
     return logits, difference
 
 
-def _quantise(
+def quantise_bundle(
     bundle: Bundle,
     config: ExportConfig,
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
     exact: NDArray[np.float32],
 ) -> tuple[Bundle, NDArray[np.float32], float]:
-    """Return the bundle in int8, its logits [N, classes], and the accuracy that it lost on the photos."""
+    """Return the bundle in int8, its logits [N, classes], and the accuracy that it lost on the photos.
+
+    `exact` are the logits [N, classes] of the bundle as it is.
+
+    Raises:
+        DataError: there are no photos to learn the ranges from.
+        ExportError: int8 costs too much.
+    """
     seen, _ = read_photos(
         config.calibration, bundle.labels, bundle.preprocess, sample=CALIBRATION_PHOTOS
     )

@@ -27,7 +27,7 @@ LEAST_SHARE = 0.005
 
 
 def describe_bundle(bundle: Bundle, words: Words) -> str:
-    """Return the network's architecture and size in a few words.
+    """Return the network's architecture and size in a few words, and `int8` where it reckons so.
 
     timm's tag, behind the dot, tells which pretrained weights it grew from, and is left out.
     """
@@ -37,9 +37,10 @@ def describe_bundle(bundle: Bundle, words: Words) -> str:
         if millions >= 0.1
         else words.write(bundle.parameters, ",")
     )
-    return words["card.parameters"].format(
+    named = words["card.parameters"].format(
         architecture=bundle.architecture.partition(".")[0], count=size
     )
+    return f"{named}, int8" if bundle.weights == "int8" else named
 
 
 def name_roles(roles: Sequence[str], words: Words) -> str:
@@ -166,7 +167,7 @@ def _render_card(bundle: Bundle, prediction: Prediction, speed: str, words: Word
         else f"<strong>{words['card.unsure']}</strong><small>{guess}</small>"
     )
     return (
-        f'<article class="tl-card" data-role="{bundle.role}" {looks}>'
+        f'<article class="tl-card" data-role="{bundle.role}" data-bundle="{prediction.bundle}" {looks}>'
         f"{_render_head(bundle, words)}"
         f'<p class="tl-winner">{answer}</p>'
         f'<ul class="tl-bars" aria-label="{words["card.probabilities"]}">{rows}</ul>'

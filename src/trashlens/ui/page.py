@@ -20,7 +20,7 @@ from trashlens.server.journal import Journal
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
 from trashlens.ui.batch import build_batch_tab
-from trashlens.ui.cards import render_cards, render_problem, render_verdict
+from trashlens.ui.cards import render_problem
 from trashlens.ui.device import build_device_tab, device_routes
 from trashlens.ui.examples import examples_routes
 from trashlens.ui.leads import build_lead
@@ -31,7 +31,7 @@ from trashlens.ui.presence import render_presence
 from trashlens.ui.refusals import reword
 from trashlens.ui.rewording import render_rewording
 from trashlens.ui.scores import render_scores
-from trashlens.ui.webcam import build_webcam_tab
+from trashlens.ui.webcam import build_webcam_tab, render_frame
 from trashlens.ui.words import Opening, Parts, Words, words_for
 
 __all__ = ["build_app", "build_page"]
@@ -163,8 +163,7 @@ def build_app(desk: Desk) -> FastAPI:
             names.clear()
 
     def render(comparison: Comparison, request: Request) -> str:
-        words = words_for(request)
-        return render_verdict(comparison, words) + render_cards(desk.lineup, comparison, words)
+        return render_frame(desk, comparison, words_for(request))
 
     def render_refusal(sentence: str, request: Request) -> str:
         words = words_for(request)

@@ -1,12 +1,28 @@
 """The Webcam tab: a live stream to the server, the chosen networks' results, and how fast they come."""
 
+from trashlens.classifier import Comparison
 from trashlens.lineup import available
 from trashlens.server.desk import Desk
 from trashlens.ui.camera import CameraTab, build_camera_tab
-from trashlens.ui.cards import render_empty
+from trashlens.ui.cards import name_roles, render_cards, render_empty, render_verdict
 from trashlens.ui.words import ENGLISH, Parts, Words, load_words
 
-__all__ = ["build_webcam_tab"]
+__all__ = ["build_webcam_tab", "render_frame"]
+
+
+def render_frame(desk: Desk, comparison: Comparison, words: Words) -> str:
+    """Return the answer to a frame, and below it which networks are copies of those that answer photos."""
+    copies = [
+        role
+        for role, prediction in comparison.predictions.items()
+        if prediction.bundle != desk.classifiers[role].bundle.short_id
+    ]
+    shown = render_verdict(comparison, words) + render_cards(desk.live.lineup, comparison, words)
+    if not copies:
+        return shown
+    return (
+        f'{shown}<p class="tl-note">{words["webcam.copies"].format(roles=name_roles(copies, words))}</p>'
+    )
 
 
 def build_webcam_tab(desk: Desk, parts: Parts) -> None:

@@ -1,0 +1,76 @@
+"""A finished bundle's copy in int8: another network by its answers, so gated, calibrated and measured as one."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from trashlens.bundle import Bundle
+from trashlens.classifier import Classifier
+from trashlens.errors import ExportError
+from trashlens.training.class_maps import drop_class_maps
+from trashlens.training.data import read_photos
+from trashlens.training.export import (
+    CALIBRATION_PHOTOS,
+    ExportConfig,
+    calibrate_bundle,
+    check_split,
+    quantise_bundle,
+)
+from trashlens.training.graph import PERCENTILE
+
+__all__ = ["copy_bundle"]
+
+HOW = (
+    f"int8 after training: weights of 7 bits, with a scale for each channel; activations with ranges that hold "
+    f"{PERCENTILE} % of their values on {CALIBRATION_PHOTOS} training photos"
+)
+
+
+def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
+    """Write the bundle in `folder` as int8 to `models/<role>` and return that folder.
+
+    It passes the gate that int8 of a checkpoint does; its temperature, its threshold and `metrics["val"]` are its
+    own. It has no heat maps: a webcam's frame asks for none.
+
+    Raises:
+        BundleError: the bundle is missing or damaged.
+        DataError: there are no prepared photos.
+        ExportError: int8 costs too much, the photos are of another split, or this cannot be copied so; what lay
+            there stays in place.
+    """
+    former = Bundle.load(folder)
+    target = models / former.role
+    if former.weights == "int8":
+        raise ExportError(f"{folder} is int8 already. Name the bundle that it was made from.")
+    if config.size_px not in (None, former.preprocess.size_px):
+        raise ExportError("The size is chosen when a checkpoint is exported. Leave out --size_px.")
+    if target.exists() and target.samefile(folder):
+        raise ExportError(
+            f"The copy would replace {folder}, which others are measured against. Give another folder with "
+            "--models, such as models/live."
+        )
+    check_split(former.provenance.get("data") or {}, config.photos)
+    images, labels = read_photos(config.photos, former.labels, former.preprocess)
+    classifier = Classifier(former)
+    exact = np.concatenate([classifier.infer(image[None]) for image in images])
+    plain = dataclasses.replace(former, model=drop_class_maps(former.model))
+    quantised, logits, loss = quantise_bundle(plain, config, images, labels, exact)
+    copy = calibrate_bundle(quantised, logits, labels, config)
+    difference = float(np.abs(logits - exact).mean())
+    parity = {
+        "accuracy_loss": loss,
+        "mean_logit_difference": difference,
+        "same_answer": float(np.mean(logits.argmax(axis=1) == exact.argmax(axis=1))),
+        "photos": len(images),
+        "batches": (1,),
+    }
+    origin = {"sha256": former.sha256, "weights": former.weights, "how": HOW}
+    # That heat maps were added is the original's history alone.
+    provenance = {key: value for key, value in former.provenance.items() if key != "maps"}
+    dataclasses.replace(
+        copy,
+        metrics={**copy.metrics, "parity": parity},
+        provenance={**provenance, "copy_of": origin},
+    ).write(target)
+    return target

@@ -1,0 +1,81 @@
+"""Which networks are at work, and which of them answer webcams."""
+
+import dataclasses
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import toy_bundle, toy_model
+
+from trashlens.bundle import Bundle, load_bundles
+from trashlens.errors import BundleError
+from trashlens.lineup import available, load_lineup, load_live
+
+
+@pytest.fixture
+def models(toy_models: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(toy_models, tmp_path / "models"))
+
+
+def write_copy(models: Path, role: str = "teacher", *, of: str | None = None) -> Bundle:
+    """Write a live bundle whose answers are less sharp than those of its original; `of` is its SHA-256."""
+    sha256 = of or Bundle.load(models / role).sha256
+    copy = dataclasses.replace(
+        toy_bundle(role, toy_model(sharpness=20.0)),
+        weights="int8",
+        provenance={"copy_of": {"sha256": sha256}},
+    )
+    copy.write(models / "live" / role)
+    return copy
+
+
+def ids(lineup: object) -> dict[str, str]:
+    return {role: one.bundle.short_id for role, one in available(lineup).items()}
+
+
+def test_a_copy_takes_the_place_of_its_original_for_webcams_alone(models: Path) -> None:
+    copy, lineup = write_copy(models), load_lineup(models)
+    original = ids(lineup)
+    live = load_live(models, lineup)
+    assert ids(live) == {**original, "teacher": copy.short_id}
+    assert live["student"] is lineup["student"]
+    assert ids(lineup) == original
+    assert available(live)["teacher"].bundle.model == b""  # the session has it
+
+
+def test_without_copies_webcams_get_the_same(models: Path) -> None:
+    lineup = load_lineup(models)
+    assert load_live(models, lineup) == lineup
+
+
+@pytest.mark.parametrize("fault", ["damaged", "of another teacher", "no bundle"])
+def test_a_copy_that_cannot_serve_is_told_and_its_original_serves(
+    models: Path, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_copy(models, of="0" * 64 if fault == "of another teacher" else None)
+    if fault == "damaged":
+        (models / "live" / "teacher" / "model.onnx").write_bytes(b"cut")
+    if fault == "no bundle":
+        (models / "live" / "teacher" / "bundle.json").unlink()
+    lineup = load_lineup(models)
+    with caplog.at_level(logging.ERROR):
+        assert load_live(models, lineup) == lineup
+    (said,) = caplog.messages
+    assert said.startswith("Webcams get the teacher itself, not its copy: ")
+
+
+def test_a_role_that_is_not_at_work_has_no_copy_either(models: Path) -> None:
+    write_copy(models)
+    (models / "teacher" / "model.onnx").write_bytes(b"cut")
+    lineup = load_lineup(models)
+    assert isinstance(load_live(models, lineup)["teacher"], BundleError)
+
+
+def test_a_folder_of_copies_stands_for_three_bundles(models: Path) -> None:
+    copy = write_copy(models)
+    ordinary, live = load_bundles(models), load_bundles(models / "live")
+    assert live["teacher"] == copy != ordinary["teacher"]
+    assert {**live, "teacher": None} == {**ordinary, "teacher": None}
+    with pytest.raises(BundleError, match=r"models has no readable|teacher has no readable"):
+        load_bundles(models / "nowhere")
