@@ -283,7 +283,7 @@ def test_answers_do_not_wait_for_the_visitors_system_to_confirm_their_head() -> 
             transport.close()
 
     async def visit() -> None:
-        own = listening._listen("127.0.0.1", find_free_port())
+        (own,) = listening._listen("127.0.0.1", find_free_port())
         async with await asyncio.get_running_loop().create_server(Look, sock=own):
             reader, writer = await asyncio.open_connection(*own.getsockname())
             assert await reader.read() == b""
