@@ -28,8 +28,8 @@ from PIL import Image
 from trashlens.errors import TrashlensError
 from trashlens.lineup import load_lineup, load_live
 from trashlens.machine import return_large_memory
-from trashlens.server.dataset import open_feedback
 from trashlens.server.desk import Desk
+from trashlens.server.feedback import open_feedback
 from trashlens.server.listening import allot_connections, serve
 from trashlens.server.settings import parse_settings
 from trashlens.server.uploads import make_room

@@ -16,7 +16,7 @@ from hub_server import TOKEN, Fault, Hub, connect_hub
 from test_server_feedback import answer
 
 from trashlens.errors import FeedbackError
-from trashlens.server.dataset import open_feedback
+from trashlens.server.feedback import open_feedback
 from trashlens.server.settings import Settings
 
 # huggingface_hub 2.4 hands file contents to its HTTP client in a way that this one calls outdated.
@@ -77,6 +77,30 @@ def test_with_a_folder_of_its_own_nothing_is_pushed_twice(hub: Hub, tmp_path: Pa
     assert pushed(hub, tmp_path / "copy") == ["glass"]
     assert len(hub.repos["dataset", REPO].commits) == commits
     assert len(list((tmp_path / "kept").rglob("*.jpg"))) == 1
+
+
+def test_what_was_given_to_the_server_alone_goes_nowhere_else(hub: Hub, tmp_path: Path) -> None:
+    with open_feedback(Settings(feedback=tmp_path / "kept")) as feedback:
+        assert feedback is not None
+        feedback.keep(coloured_photo("glass"), label="glass", comparison=answer("teacher"))
+    (tmp_path / "kept" / "notes").mkdir()
+    (tmp_path / "kept" / "notes" / "secret.txt").write_text("of the operator")
+    give("metal", feedback=tmp_path / "kept")
+    assert pushed(hub, tmp_path / "copy") == ["metal"]
+    assert not list((tmp_path / "copy").rglob("*.txt"))
+
+
+def test_once_it_is_public_a_private_dataset_gets_nothing_more(
+    hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_feedback(Settings(feedback_repo=REPO, feedback=tmp_path / "kept")) as feedback:
+        assert feedback is not None
+        assert not feedback.public
+        feedback.keep(coloured_photo("glass"), label="glass", comparison=answer("teacher"))
+        hub.repos["dataset", REPO].private = False
+    assert pushed(hub, tmp_path / "copy") == []
+    assert f"The dataset {REPO} is no longer private." in caplog.text
+    assert list((tmp_path / "kept").rglob("*.jpg"))
 
 
 def test_the_page_knows_whether_the_dataset_is_public(hub: Hub) -> None:

@@ -1,4 +1,4 @@
-"""Where feedback goes: nowhere, into a folder, or on to a dataset on the Hugging Face Hub."""
+"""Feedback that goes on to a dataset on the Hugging Face Hub."""
 
 import logging
 import os
@@ -14,9 +14,8 @@ from huggingface_hub import CommitInfo, CommitScheduler, HfApi
 
 from trashlens.errors import FeedbackError, first_line
 from trashlens.server.feedback import METADATA_FILE, Feedback
-from trashlens.server.settings import Settings
 
-__all__ = ["EVERY_MIN", "open_feedback"]
+__all__ = ["EVERY_MIN", "open_dataset"]
 
 EVERY_MIN = 5
 """How often what is new is pushed, minutes; nothing new makes no commit."""
@@ -32,28 +31,14 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_feedback(settings: Settings) -> Iterator[Feedback | None]:
-    """Yield what keeps feedback as the settings say, or None where none is asked for.
-
-    Raises:
-        FeedbackError: it cannot be kept there; one sentence.
-    """
-    most_bytes = settings.feedback_mb * 2**20
-    if settings.feedback_repo is not None:
-        with _open_dataset(settings.feedback_repo, settings.feedback, most_bytes) as feedback:
-            yield feedback
-    elif settings.feedback is not None:
-        yield Feedback(settings.feedback, most_bytes=most_bytes)
-    else:
-        yield None
-
-
-@contextmanager
-def _open_dataset(repo: str, folder: Path | None, most_bytes: int) -> Iterator[Feedback]:
+def open_dataset(repo: str, folder: Path | None, most_bytes: int) -> Iterator[Feedback]:
     """Yield feedback that is pushed to the dataset `repo`, from a folder that is removed at the end unless given.
 
     In a given folder it has a place of its own: what visitors gave to this server alone goes nowhere else. The
     last of it is pushed at the end; if that fails, the folder stays and a line in the log names it.
+
+    Raises:
+        FeedbackError: the Hub refuses or does not answer, or the folder cannot be written to.
     """
     api = _connect(repo)
     given = folder / repo.replace("/", "--") if folder else None

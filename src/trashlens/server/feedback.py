@@ -19,6 +19,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ from PIL import Image
 from trashlens.classifier import Comparison
 from trashlens.errors import FeedbackError
 from trashlens.files import replace_file
+from trashlens.server.settings import Settings
 
-__all__ = ["FULL", "METADATA_FILE", "NONE", "Feedback", "encode_photo"]
+__all__ = ["FULL", "METADATA_FILE", "NONE", "Feedback", "encode_photo", "open_feedback"]
 
 METADATA_FILE = "metadata.jsonl"
 NONE = "none"
@@ -111,6 +113,26 @@ class Feedback:
             own.mkdir(mode=0o700)
             self._own = own
         return self._own
+
+
+@contextmanager
+def open_feedback(settings: Settings) -> Iterator[Feedback | None]:
+    """Yield what keeps feedback as the settings say, or None where none is asked for.
+
+    Raises:
+        FeedbackError: it cannot be kept there; one sentence.
+    """
+    most_bytes = settings.feedback_mb * 2**20
+    if settings.feedback_repo is not None:
+        # The Hub's client takes long to load.
+        from trashlens.server.dataset import open_dataset
+
+        with open_dataset(settings.feedback_repo, settings.feedback, most_bytes) as feedback:
+            yield feedback
+    elif settings.feedback is not None:
+        yield Feedback(settings.feedback, most_bytes=most_bytes)
+    else:
+        yield None
 
 
 def encode_photo(image: Image.Image) -> bytes:
