@@ -96,8 +96,8 @@ def test_once_it_is_public_a_private_dataset_gets_nothing_more(
     with open_feedback(Settings(feedback_repo=REPO, feedback=tmp_path / "kept")) as feedback:
         assert feedback is not None
         assert not feedback.public
-        feedback.keep(coloured_photo("glass"), label="glass", comparison=answer("teacher"))
         hub.repos["dataset", REPO].private = False
+        feedback.keep(coloured_photo("glass"), label="glass", comparison=answer("teacher"))
     assert pushed(hub, tmp_path / "copy") == []
     assert f"The dataset {REPO} is no longer private." in caplog.text
     assert list((tmp_path / "kept").rglob("*.jpg"))

@@ -65,3 +65,14 @@ def test_the_help_names_each_setting_with_its_variable(capsys: pytest.CaptureFix
         assert f"TRASHLENS_{field.name.upper()}" in text
     for field in dataclasses.fields(ImageLimits):
         assert f"--photo.{field.name}" in text
+
+
+def test_a_variable_that_is_nearly_a_setting_is_told_and_others_are_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TRASHLENS_WAITNG", "7")
+    monkeypatch.setenv("TRASHLENS_SOURCE", "photos.zip")
+    assert parse_settings([], models=MODELS).waiting == Settings().waiting
+    assert caplog.messages == [
+        "There is no setting TRASHLENS_WAITNG, so it changes nothing. Is TRASHLENS_WAITING meant?"
+    ]

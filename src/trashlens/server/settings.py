@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -118,8 +119,10 @@ def parse_settings(argv: Sequence[str] | None = None, *, models: Path) -> Settin
     parser.add_class_arguments(Settings, default={"models": models})
     known = {_variable(action.dest) for action in parser._actions}
     for variable in os.environ:
-        if variable.startswith("TRASHLENS_") and variable not in known:
-            logger.warning("There is no setting %s; it changes nothing here.", variable)
+        if variable not in known and (meant := get_close_matches(variable, known, n=1, cutoff=0.9)):
+            logger.warning(
+                "There is no setting %s, so it changes nothing. Is %s meant?", variable, *meant
+            )
     implied = [
         f"--{name}={os.environ[variable]}"
         for name, variable in GRADIO_VARIABLES.items()
