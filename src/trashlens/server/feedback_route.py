@@ -109,9 +109,11 @@ def _read(asked: Any, desk: Desk) -> _Gift:
     labels, label, path = list_labels(desk), asked.get("label"), asked.get("path")
     if label not in labels:
         raise ValueError(NO_CLASS.format(labels=", ".join(labels)))
+    if not isinstance(path, str):
+        raise ValueError(NO_PHOTO)
     try:
-        upload = Path(path or "").resolve()
-    except (TypeError, OSError, ValueError) as error:  # a name that cannot be one
+        upload = Path(path).resolve()
+    except (OSError, ValueError) as error:  # a name that cannot be one
         raise ValueError(NO_PHOTO) from error
     return _Gift(path=upload, label=label)
 
