@@ -301,4 +301,4 @@ def test_where_the_live_networks_fail_the_ordinary_ones_answer(
         assert (await client.post("/webcam")).status_code == 201
 
     visit(toy_models, visitor, desk=desk)
-    assert caplog.messages.count("Webcams get the ordinary networks: It cannot compute here.") == 1
+    assert caplog.messages.count("The ordinary networks answer instead: It cannot compute here.") == 1
