@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,9 +89,11 @@ def start_app(
 
 
 @contextlib.contextmanager
-def launch_chromium(video: Path) -> Iterator[Browser]:
-    """Yield a headless Chromium whose camera plays `video`, a file of concatenated JPEGs, in a loop."""
-    with sync_playwright() as playwright:
+def launch_chromium(frames: bytes) -> Iterator[Browser]:
+    """Yield a headless Chromium whose camera plays the frames, concatenated JPEGs, in a loop."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        video = Path(folder) / "camera.mjpeg"
+        video.write_bytes(frames)
         browser = playwright.chromium.launch(
             executable_path=find_chromium(),
             args=[

@@ -92,12 +92,10 @@ def url(models: Path, errors: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     """A browser whose camera shows cardboard for two seconds, then plastic, and so on."""
-    video = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
     frames = [encode(coloured_photo(label, size=(640, 480))) for label in ("cardboard", "plastic")]
-    video.write_bytes(b"".join(frame * 60 for frame in frames))
-    with launch_chromium(video) as browser:
+    with launch_chromium(b"".join(frame * 60 for frame in frames)) as browser:
         yield browser
 
 

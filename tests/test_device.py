@@ -28,10 +28,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    video = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
-    video.write_bytes(b"".join(encode(draw_scene(640, 480, seed=seed)) for seed in range(8)))
-    with launch_chromium(video) as browser:
+def chromium() -> Iterator[Browser]:
+    with launch_chromium(
+        b"".join(encode(draw_scene(640, 480, seed=seed)) for seed in range(8))
+    ) as browser:
         yield browser
 
 

@@ -24,10 +24,8 @@ expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    video = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
-    video.write_bytes(encode(coloured_photo("paper", size=(640, 480))) * 30)
-    with launch_chromium(video) as browser:
+def chromium() -> Iterator[Browser]:
+    with launch_chromium(encode(coloured_photo("paper", size=(640, 480))) * 30) as browser:
         yield browser
 
 

@@ -17,9 +17,10 @@ from PIL import Image
 
 from trashlens.classifier import Comparison, Prediction
 from trashlens.errors import FeedbackError
+from trashlens.given import NONE
 from trashlens.image import decode_image
 from trashlens.server import feedback as feedback_module
-from trashlens.server.feedback import FAILED, FULL, NONE, Feedback, open_feedback
+from trashlens.server.feedback import FAILED, FULL, Feedback, open_feedback
 from trashlens.server.settings import Settings
 
 MANY_BYTES = 2**30

@@ -15,8 +15,9 @@ from test_server_feedback import answer
 
 from trashlens.__main__ import main
 from trashlens.errors import DataError
+from trashlens.given import NONE
 from trashlens.image import decode_image
-from trashlens.server.feedback import NONE, Feedback
+from trashlens.server.feedback import Feedback
 from trashlens.training.data import (
     DataConfig,
     prepare_data,

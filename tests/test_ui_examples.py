@@ -50,10 +50,8 @@ def drawn_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    video = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
-    video.write_bytes(encode(coloured_photo("cardboard", size=(640, 480))))
-    with launch_chromium(video) as browser:
+def chromium() -> Iterator[Browser]:
+    with launch_chromium(encode(coloured_photo("cardboard", size=(640, 480)))) as browser:
         yield browser
 
 

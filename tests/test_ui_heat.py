@@ -208,10 +208,8 @@ def test_gradios_client_explains_by_name_and_need_not(url: str, tmp_path: Path) 
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    video = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
-    video.write_bytes(encode(Image.new("RGB", (640, 480), GREY)) * 10)
-    with launch_chromium(video) as browser:
+def chromium() -> Iterator[Browser]:
+    with launch_chromium(encode(Image.new("RGB", (640, 480), GREY)) * 10) as browser:
         yield browser
 
 

@@ -21,10 +21,8 @@ def url(toy_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    video = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
-    video.write_bytes(encode(coloured_photo("cardboard")) * 2)
-    with launch_chromium(video) as browser:
+def chromium() -> Iterator[Browser]:
+    with launch_chromium(encode(coloured_photo("cardboard")) * 2) as browser:
         yield browser
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trashlens.bundle import LIVE, ROLES, load_bundle
@@ -51,22 +51,19 @@ def load_live(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
     Raises:
         ProviderError: the installed ONNX Runtime does not compute on the provider.
     """
-    live = dict(lineup)
-    for role, original in available(lineup).items():
+
+    def open_copy(role: str, original: Classifier) -> Classifier | None:
         if not (models / LIVE / role).exists():
-            continue
-        try:
-            copy = _open(models / LIVE, role, provider)
-            if copy.bundle.original_sha256 != original.bundle.sha256:
-                raise BundleError(
-                    f"It is no copy of the {role} at work. Make one with `trashlens export {models / role} "
-                    f"--weights=int8 --models={models / LIVE}`."
-                )
-            live[role] = copy
-        except BundleError as error:
-            logger.error("Webcams get the %s itself, not its copy: %s", role, error)
-    return_memory()
-    return live
+            return None
+        copy = _open(models / LIVE, role, provider)
+        if copy.bundle.original_sha256 != original.bundle.sha256:
+            raise BundleError(
+                f"It is no copy of the {role} at work. Make one with `trashlens export {models / role} "
+                f"--weights=int8 --models={models / LIVE}`."
+            )
+        return copy
+
+    return _replace(lineup, open_copy, otherwise="Webcams get the %s itself, not its copy: %s")
 
 
 def load_crowd(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
@@ -78,17 +75,33 @@ def load_crowd(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
     Raises:
         ProviderError: the installed ONNX Runtime does not compute on the provider.
     """
-    crowd = dict(lineup)
+
+    def open_single(role: str, original: Classifier) -> Classifier:
+        single = _open(models, role, provider, threads=1)
+        if single.bundle.sha256 != original.bundle.sha256:
+            raise BundleError("It was changed since the server started.")
+        return single
+
+    return _replace(
+        lineup, open_single, otherwise="Of several photos at a time each waits for the one %s: %s"
+    )
+
+
+def _replace(
+    lineup: Lineup, open_other: Callable[[str, Classifier], Classifier | None], *, otherwise: str
+) -> Lineup:
+    """Return the line-up with what `open_other` returns for each network at work, if anything.
+
+    Where that is a BundleError, the log says `otherwise` with role and reason, and the network stays.
+    """
+    replaced = dict(lineup)
     for role, original in available(lineup).items():
         try:
-            single = _open(models, role, provider, threads=1)
-            if single.bundle.sha256 != original.bundle.sha256:
-                raise BundleError("It was changed since the server started.")
-            crowd[role] = single
+            replaced[role] = open_other(role, original) or original
         except BundleError as error:
-            logger.error("Of several photos at a time each waits for the one %s: %s", role, error)
+            logger.error(otherwise, role, error)
     return_memory()
-    return crowd
+    return replaced
 
 
 def _open(models: Path, role: str, provider: str, *, threads: int = 0) -> Classifier:

@@ -1,7 +1,6 @@
 """Reach the Hub: the token from the environment, patience where its client has none, sentences for failures."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined] # lacks `as`
 
 from trashlens.errors import HubError, TrashlensError, first_line
+from trashlens.hub_token import hide_token, read_token
 
 __all__ = ["connect", "explain", "retry"]
 
@@ -33,15 +33,15 @@ def connect(*, anonymous: bool = False) -> HfApi:
     Raises:
         HubError: there is no token, or it has characters that no token has.
     """
-    token = os.environ.get("HF_TOKEN", "").strip()
+    try:
+        token = read_token()
+    except ValueError as error:
+        raise HubError(str(error)) from error
     if not token and not anonymous:
         raise HubError(
             "There is no token in the environment. Create one that may write at "
             "https://huggingface.co/settings/tokens and set HF_TOKEN to it."
         )
-    # Such a token fails only deep in the HTTP client, whose message would spell it out.
-    if not (token.isascii() and token.isprintable()) or " " in token:
-        raise HubError("HF_TOKEN has characters that no token has. Copy it again.")
     # False, not None: None would look for the token of an earlier login on this machine.
     return HfApi(token=token or False, library_name="trashlens")
 
@@ -108,5 +108,4 @@ def _reason(error: BaseException) -> str:
         reason = f"no connection ({type(error).__name__})"
     else:
         reason = first_line(error).rstrip(".")
-    token = os.environ.get("HF_TOKEN", "").strip()
-    return reason.replace(token, "***") if token else reason
+    return hide_token(reason)

@@ -1,7 +1,6 @@
 """The Space: staged, checked, pushed in one commit, watched until it answers, and taken back if it does not."""
 
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from trashlens.hub.client import connect, explain, retry
 from trashlens.hub.models import version_of
 from trashlens.hub.repository import Obsolete, Outcome, Repository, check_name
 from trashlens.hub.staging import list_files, stage_space
+from trashlens.hub_token import read_token
 
 __all__ = ["DeployConfig", "deploy", "publish_space"]
 
@@ -156,7 +156,7 @@ def _await_answer(repository: Repository, bundles: Mapping[str, str], config: De
     """
     with explain(f"find the address of {repository.name}"):
         info = retry(lambda: repository.api.space_info(repository.name))
-    token = os.environ.get("HF_TOKEN", "").strip() if info.private else None
+    token = read_token() if info.private else None
     deadline = time.monotonic() + config.answer_s
     while True:
         try:

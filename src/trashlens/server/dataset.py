@@ -1,8 +1,6 @@
 """Feedback that goes on to a dataset on the Hugging Face Hub."""
 
 import logging
-import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +11,9 @@ from typing import Any
 from huggingface_hub import CommitInfo, CommitScheduler, HfApi
 
 from trashlens.errors import FeedbackError, first_line
-from trashlens.server.feedback import METADATA_FILE, Feedback
+from trashlens.given import METADATA_FILE
+from trashlens.hub_token import hide_token, read_token
+from trashlens.server.feedback import Feedback
 
 __all__ = ["EVERY_MIN", "open_dataset"]
 
@@ -25,7 +25,6 @@ ABSENT = (
     "There is no token for the dataset {repo}. Create one that may write at "
     "https://huggingface.co/settings/tokens and set HF_TOKEN to it."
 )
-DAMAGED = "HF_TOKEN has characters that no token has. Copy it again."
 
 logger = logging.getLogger(__name__)
 
@@ -125,16 +124,14 @@ def _push_last(scheduler: _Scheduler) -> bool:
 
 
 def _connect(repo: str) -> HfApi:
-    token = os.environ.get("HF_TOKEN", "").strip()
+    try:
+        token = read_token()
+    except ValueError as error:
+        raise FeedbackError(str(error)) from error
     if not token:
         raise FeedbackError(ABSENT.format(repo=repo))
-    # Such a token fails only deep in the HTTP client, whose message would spell it out.
-    if not re.fullmatch(r"[!-~]+", token):
-        raise FeedbackError(DAMAGED)
     return HfApi(token=token, library_name="trashlens")
 
 
 def _reason(error: BaseException) -> str:
-    """Return why a call failed, without the token, should the Hub or a library have repeated it."""
-    token = os.environ.get("HF_TOKEN", "").strip()
-    return first_line(error).rstrip(".").replace(token, "***")
+    return hide_token(first_line(error).rstrip("."))

@@ -1,6 +1,7 @@
 """Where requests are answered: within the limits, in time, and each with its line in the journal."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -61,38 +62,19 @@ class Desk:
             ImageError: the source is not a photo that can be read.
             RequestError: it took longer than a request may; what was begun ends on its own.
         """
-        self._at_work += 1
-        try:
-            return await self._answer(source, way, roles, limits, seen, explain)
-        finally:
-            self._at_work -= 1
-
-    async def _choose(self, way: Way) -> Mapping[str, Classifier]:
-        """Return the networks that answer now: of several photos at work each has a core of its own."""
-        if way == "frame":
-            return available(self.live.lineup)
-        if self._at_work == 1:
-            return self.classifiers
-        await self.crowd.open()
-        return available(self.crowd.lineup)
-
-    async def _answer(
-        self,
-        source: str | bytes,
-        way: Way,
-        roles: Collection[str] | None,
-        limits: ImageLimits | None,
-        seen: Callable[[Image.Image], None] | None,
-        explain: bool,
-    ) -> Comparison:
-        classifiers = await self._choose(way)
-        chosen = {role: c for role, c in classifiers.items() if roles is None or role in roles}
-        limits = limits or self.settings.photo
-        work = partial(compare, chosen, source, limits=limits, seen=seen, explain=explain)
         size_bytes = _measure(source)
         try:
-            with anyio.fail_after(self.settings.request_s):
-                comparison = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+            with self._working():
+                work = partial(
+                    compare,
+                    await self._choose(way, roles),
+                    source,
+                    limits=limits or self.settings.photo,
+                    seen=seen,
+                    explain=explain,
+                )
+                with anyio.fail_after(self.settings.request_s):
+                    comparison = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         except TimeoutError as error:
             late = RequestError(
                 f"This took longer than {self.settings.request_s:g} seconds. Try again, or send a smaller photo."
@@ -111,6 +93,25 @@ class Desk:
             raise
         self.journal.write(way, "answered", size_bytes=size_bytes, comparison=comparison)
         return comparison
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._at_work += 1
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+
+    async def _choose(self, way: Way, roles: Collection[str] | None) -> Mapping[str, Classifier]:
+        """Return those of `roles` that answer now: of several photos at work each has a core of its own."""
+        if way == "frame":
+            lineup = self.live.lineup
+        elif self._at_work == 1:
+            lineup = self.lineup
+        else:
+            await self.crowd.open()
+            lineup = self.crowd.lineup
+        return {role: c for role, c in available(lineup).items() if roles is None or role in roles}
 
 
 def _measure(source: str | bytes) -> int | None:

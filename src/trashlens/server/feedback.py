@@ -29,13 +29,11 @@ from PIL import Image
 from trashlens.classifier import Comparison
 from trashlens.errors import FeedbackError
 from trashlens.files import replace_file
+from trashlens.given import METADATA_FILE
 from trashlens.server.settings import Settings
 
-__all__ = ["FULL", "METADATA_FILE", "NONE", "Feedback", "encode_photo", "open_feedback"]
+__all__ = ["FULL", "Feedback", "encode_photo", "open_feedback"]
 
-METADATA_FILE = "metadata.jsonl"
-NONE = "none"
-"""The label of what belongs to no class, or is no waste."""
 SIDE_PX = 1024
 """Longest side of a photo that is kept; training sees a quarter of that."""
 QUALITY = 90

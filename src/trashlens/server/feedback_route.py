@@ -14,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from trashlens.errors import FeedbackError, RequestError, TrashlensError
+from trashlens.given import NONE
 from trashlens.server.desk import Desk
-from trashlens.server.feedback import FULL, NONE, Feedback
-from trashlens.server.gate import refuse_busy
+from trashlens.server.feedback import FULL, Feedback
+from trashlens.server.gate import is_foreign, refuse, refuse_busy
 from trashlens.server.uploads import Room
 
 __all__ = ["feedback_routes", "list_labels"]
@@ -53,8 +54,8 @@ def feedback_routes(desk: Desk, room: Room) -> list[Route]:
     feedback, turn = desk.feedback, anyio.Lock()
 
     async def give(request: Request) -> Response:
-        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            return _refuse(403, "Feedback is taken from this server's own page only.")
+        if is_foreign(request):
+            return refuse(403, "Feedback is taken from this server's own page only.")
         try:
             asked = await request.json()
         except ClientDisconnect:
@@ -64,7 +65,7 @@ def feedback_routes(desk: Desk, room: Room) -> list[Route]:
         try:
             gift = _read(asked, desk)
         except ValueError as error:
-            return _refuse(422, str(error))
+            return refuse(422, str(error))
         if turn.statistics().tasks_waiting >= WAITING:
             return refuse_busy()
         async with turn:
@@ -77,25 +78,25 @@ async def _keep(desk: Desk, feedback: Feedback, room: Room, gift: _Gift) -> Resp
     """Ask the networks once more, so that what they said is not the sender's to say, and keep it."""
     if feedback.full:
         desk.journal.write("feedback", "refused", size_bytes=None, reason=FULL)
-        return _refuse(507, FULL)
+        return refuse(507, FULL)
     # What was never here may have been: before the server started again it had another folder.
     if not gift.path.is_relative_to(room.folder):
-        return _refuse(410, GONE)
+        return refuse(410, GONE)
     try:
         os.utime(gift.path)  # not swept while it is read
     except OSError:
-        return _refuse(410, GONE)
+        return refuse(410, GONE)
     photos: list[Image.Image] = []
     try:
         comparison = await desk.answer(str(gift.path), way="feedback", seen=photos.append)
         keep = partial(feedback.keep, photos[0], label=gift.label, comparison=comparison)
         return JSONResponse({"name": await anyio.to_thread.run_sync(keep)}, 201)
     except FeedbackError as error:
-        return _refuse(507, str(error))
+        return refuse(507, str(error))
     except RequestError as error:
-        return _refuse(503, str(error))
+        return refuse(503, str(error))
     except TrashlensError as error:
-        return _refuse(422, str(error).replace(str(gift.path), "the photo"))
+        return refuse(422, str(error).replace(str(gift.path), "the photo"))
 
 
 def _read(asked: Any, desk: Desk) -> _Gift:
@@ -116,7 +117,3 @@ def _read(asked: Any, desk: Desk) -> _Gift:
     except (OSError, ValueError) as error:  # a name that cannot be one
         raise ValueError(NO_PHOTO) from error
     return _Gift(path=upload, label=label)
-
-
-def _refuse(status: int, sentence: str) -> Response:
-    return JSONResponse({"detail": sentence}, status)

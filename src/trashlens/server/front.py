@@ -16,7 +16,7 @@ from trashlens.classifier import Classifier
 from trashlens.errors import BundleError
 from trashlens.machine import return_memory
 from trashlens.server.desk import Desk
-from trashlens.server.gate import Gate, refuse_busy
+from trashlens.server.gate import Gate, refuse, refuse_busy
 from trashlens.server.journal import Journal
 from trashlens.server.uploads import Room
 
@@ -94,7 +94,7 @@ def answers(journal: Journal) -> dict[Any, Callable[[Request, Exception], Awaita
 
     async def refuse_malformed(request: Request, error: Exception) -> Response:
         journal.note_failure(request.url.path, error)
-        return JSONResponse({"detail": "The request is malformed."}, 400)
+        return refuse(400, "The request is malformed.")
 
     return {
         503: refuse_when_full,

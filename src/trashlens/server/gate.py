@@ -5,10 +5,12 @@ is not listed here does not exist for a visitor.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,7 +18,7 @@ from trashlens.server.journal import Journal
 from trashlens.server.settings import Settings, too_large
 from trashlens.server.uploads import Room
 
-__all__ = ["BUSY", "SLOW", "Gate", "refuse_busy"]
+__all__ = ["BUSY", "SLOW", "Gate", "is_foreign", "refuse", "refuse_busy"]
 
 BUSY = "The server is busy. Try again in a moment."
 SLOW = "The request took too long to come. Try again."
@@ -103,13 +105,13 @@ class Gate:
         except _TooLongError:
             refusal = self._refuse_size(scope)
         except _TooSlowError:
-            refusal = JSONResponse({"detail": SLOW}, 408)
+            refusal = refuse(408, SLOW)
         except Exception as error:
             # What Gradio refuses amid an answer, it has said in it; any other one stays visibly broken off.
             told = isinstance(error.__cause__, HTTPException)
             if not told:
                 self._journal.note_failure(scope["path"], error)
-            refusal = JSONResponse({"detail": "The request cannot be answered."}, 500)
+            refusal = refuse(500, "The request cannot be answered.")
         if not sender.status:
             await refusal(scope, receive, sender)
         elif told and not sender.ended:
@@ -124,7 +126,7 @@ class Gate:
             or not _may_ask(scope["method"], scope["path"])
             or not self._may_read(known["file"])
         ):
-            return JSONResponse({"detail": "Not found."}, 404)
+            return refuse(404, "Not found.")
         if scope["path"] == "/health":
             return None  # a probe is answered when nobody else is
         if self._find_size(scope) > self._most_bytes(scope):
@@ -155,12 +157,22 @@ class Gate:
             if _is_upload(scope)
             else f"The request has more than {MESSAGE_BYTES / 2**20:.3g} MB. Upload the photo and send its path."
         )
-        return JSONResponse({"detail": sentence}, 413)
+        return refuse(413, sentence)
 
 
 def refuse_busy() -> JSONResponse:
     """Return the answer to who comes while there is no room."""
-    return JSONResponse({"detail": BUSY}, 503, {"retry-after": "5"})
+    return refuse(503, BUSY, {"retry-after": "5"})
+
+
+def refuse(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return an answer that says what is wrong, in the form of Gradio's own."""
+    return JSONResponse({"detail": sentence}, status, headers)
+
+
+def is_foreign(request: Request) -> bool:
+    """Return whether a browser says that another site's page asks, one that someone here happens to look at."""
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
 
 class _TooLongError(Exception):

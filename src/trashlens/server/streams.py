@@ -21,6 +21,7 @@ from trashlens.classifier import Comparison
 from trashlens.errors import RequestError, TrashlensError
 from trashlens.image import ImageLimits
 from trashlens.server.desk import Desk
+from trashlens.server.gate import is_foreign, refuse
 from trashlens.server.settings import Settings
 
 __all__ = ["FRAME_LIMITS", "Stream", "Streams", "stream_routes"]
@@ -146,14 +147,13 @@ def stream_routes(
     desk.journal.watch("webcams", "Webcams that hold a place.", lambda: len(streams))
 
     async def take(request: Request) -> Response:
-        # A page elsewhere that someone here happens to look at.
-        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            return _refuse(403, "Webcams stream from this server's own page only.")
+        if is_foreign(request):
+            return refuse(403, "Webcams stream from this server's own page only.")
         try:
             place = streams.take()
         except RequestError as error:
             desk.journal.write("frame", "refused", size_bytes=None, reason=str(error))
-            return _refuse(503, str(error), {"retry-after": "2"})
+            return refuse(503, str(error), {"retry-after": "2"})
         await desk.live.open()
         return JSONResponse({"place": place}, 201)
 
@@ -164,15 +164,15 @@ def stream_routes(
                 frame = await request.body()
             stream = streams.find(name)
         except TimeoutError:
-            return _refuse(408, "The frame took too long to come.")
+            return refuse(408, "The frame took too long to come.")
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except RequestError as error:
-            return _refuse(410, str(error))
+            return refuse(410, str(error))
         if stream is None:
-            return _refuse(404, "This place for a webcam is no longer held.")
+            return refuse(404, "This place for a webcam is no longer held.")
         if stream.at_work:
-            return _refuse(429, "The frame before is still at work.")
+            return refuse(429, "The frame before is still at work.")
         roles = desk.classifiers.keys() & request.query_params.getlist("role") or None
         with streams.working(name, stream):
             try:
@@ -190,10 +190,6 @@ def stream_routes(
         Route("/webcam/{place}", look, methods=["POST"]),
         Route("/webcam/{place}/close", give_back, methods=["POST"]),
     ]
-
-
-def _refuse(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"detail": sentence}, status, headers)
 
 
 def _format_time(seconds: float) -> str:

@@ -4,8 +4,9 @@ import json
 from html import escape
 from pathlib import Path
 
+from trashlens.given import NONE
 from trashlens.server.desk import Desk
-from trashlens.server.feedback import FAILED, FULL, NONE, Feedback
+from trashlens.server.feedback import FAILED, FULL, Feedback
 from trashlens.server.feedback_route import GONE, list_labels
 from trashlens.server.gate import BUSY
 from trashlens.ui.refusals import reword

@@ -51,11 +51,10 @@ LOGO = (
 class Page(gr.Blocks):
     """Gradio's page, except that a request without a usable file is refused in a sentence."""
 
-    journal: Journal
-
-    def __init__(self, **options: Any) -> None:
-        """Begin without any part."""
+    def __init__(self, journal: Journal, **options: Any) -> None:
+        """Begin without any part; what is refused goes to the journal."""
         super().__init__(**options)
+        self.journal = journal
         self.parts = Parts()
         self.i18n_instance = self.parts.i18n
 
@@ -100,10 +99,9 @@ def _names_address(value: object) -> bool:
 
 
 def build_page(desk: Desk) -> Page:
-    """Return the page, ready to launch, whose requests `desk` answers."""
-    page = Page(title="Trashlens", analytics_enabled=False, fill_width=True)
+    """Return the page, ready to be mounted, whose requests `desk` answers."""
+    page = Page(desk.journal, title="Trashlens", analytics_enabled=False, fill_width=True)
     parts = page.parts
-    page.journal = desk.journal
     with page:
         gr.HTML(parts.add("header", _render_header), apply_default_css=False)
         with gr.Tabs():

@@ -28,7 +28,6 @@ MARK = (
     "for (const part of document.querySelectorAll('#photo-results, #photo-details')) part.ariaBusy = %s;"
 )
 """Whether what is shown belongs to an earlier photo, while the answer to the new one is on its way."""
-QUIETLY: dict[str, Any] = {"show_progress": "hidden"}
 
 
 def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
@@ -62,7 +61,11 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
     # the upload in both; the path changes once.
     path = gr.Textbox(visible="hidden")
     photo.change(
-        None, photo, path, js=f"(photo) => {{ {MARK % 'true'} return photo?.path ?? ''; }}", **QUIETLY
+        None,
+        photo,
+        path,
+        js=f"(photo) => {{ {MARK % 'true'} return photo?.path ?? ''; }}",
+        show_progress="hidden",
     )
     shown = path.change(
         show,
@@ -72,7 +75,7 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
         api_visibility="private",
         **_share_line(desk),
     )
-    shown.then(None, js=f"() => {{ {MARK % 'false'} }}", **QUIETLY)
+    shown.then(None, js=f"() => {{ {MARK % 'false'} }}", show_progress="hidden")
     _add_endpoint(desk)
     return photo
 

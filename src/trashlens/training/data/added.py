@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trashlens.errors import DataError, ImageError
+from trashlens.given import METADATA_FILE, NONE
 from trashlens.image import decode_image
 from trashlens.training.data.manifest import Photo, format_manifest
 from trashlens.training.data.source import LABELS
@@ -26,9 +27,6 @@ __all__ = ["ADDED_FILE", "Added", "add_feedback"]
 
 ADDED_FILE = "feedback.csv"
 """The manifest of what was added, beside the split's own."""
-METADATA_FILE = "metadata.jsonl"
-NONE = "none"
-"""The label of what belongs to no class: kept for other uses, never trained on."""
 SIDE_PX = 16
 NEAR = 8.0
 """Root mean square difference of two 16x16 prints, of 255, up to which they show the same picture. Of TrashNet's
