@@ -24,7 +24,8 @@ from conftest import LABELS, coloured_photo
 import trashlens.batch
 from trashlens.batch import AHEAD, PredictBatch, compare_many
 from trashlens.bundle import ROLES, Bundle
-from trashlens.classifier import Comparison, compare, load_classifiers
+from trashlens.classifier import load_classifiers
+from trashlens.comparison import Comparison, compare
 from trashlens.errors import BundleError, DataError, ImageError, ProviderError
 
 ANSWERS = [f"{role}_{name}" for role in ROLES for name in ("label", "confidence", "sure")]

@@ -13,7 +13,8 @@ from trashlens.benchmark import request
 from trashlens.benchmark.config import BenchmarkConfig
 from trashlens.benchmark.photos import RequestPhoto
 from trashlens.benchmark.request import measure_requests
-from trashlens.classifier import Comparison, Prediction, load_classifiers
+from trashlens.classifier import Prediction, load_classifiers
+from trashlens.comparison import Comparison
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from conftest import LABELS, coloured_photo, toy_bundle, toy_model
 from PIL import Image
 
-from trashlens.classifier import SMALL, Classifier, compare, load_classifiers
+from trashlens.classifier import SMALL, Classifier, load_classifiers
+from trashlens.comparison import compare
 from trashlens.errors import BundleError, ImageError
 
 

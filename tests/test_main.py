@@ -22,8 +22,9 @@ import trashlens.machine
 from trashlens.__main__ import main
 from trashlens.batch import compare_many
 from trashlens.bundle import Bundle
-from trashlens.classifier import compare, load_classifiers
+from trashlens.classifier import load_classifiers
 from trashlens.commands import COMMANDS
+from trashlens.comparison import compare
 
 
 @pytest.fixture

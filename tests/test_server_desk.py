@@ -14,7 +14,7 @@ from conftest import coloured_photo
 
 from trashlens import classifier
 from trashlens.bundle import ROLES
-from trashlens.classifier import Comparison
+from trashlens.comparison import Comparison
 from trashlens.errors import ImageError, RequestError
 from trashlens.image import ImageLimits
 from trashlens.lineup import Lineup, load_lineup

@@ -15,7 +15,8 @@ import pytest
 from conftest import LABELS, coloured_photo, encode
 from PIL import Image
 
-from trashlens.classifier import Comparison, Prediction
+from trashlens.classifier import Prediction
+from trashlens.comparison import Comparison
 from trashlens.errors import FeedbackError
 from trashlens.given import NONE
 from trashlens.image import decode_image

@@ -12,7 +12,7 @@ import pytest
 from conftest import coloured_photo
 from starlette.applications import Starlette
 
-from trashlens.classifier import Comparison
+from trashlens.comparison import Comparison
 from trashlens.lineup import load_lineup
 from trashlens.server.desk import Desk
 from trashlens.server.feedback import FULL, Feedback

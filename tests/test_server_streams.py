@@ -10,8 +10,9 @@ import pytest
 from conftest import coloured_photo, encode, huge_png, toy_bundle, toy_model
 from starlette.applications import Starlette
 
-from trashlens import classifier
-from trashlens.classifier import Classifier, Comparison, Prediction
+from trashlens import comparison
+from trashlens.classifier import Classifier, Prediction
+from trashlens.comparison import Comparison
 from trashlens.errors import ProviderError, RequestError
 from trashlens.lineup import Lineup, available, load_lineup
 from trashlens.server import streams
@@ -182,14 +183,14 @@ def test_one_viewer_more_is_told_to_wait_and_a_late_one_that_it_is_over(toy_mode
 def test_one_frame_of_a_viewer_is_at_work_at_a_time(
     toy_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode_image, began, go_on = classifier.decode_image, threading.Event(), threading.Event()
+    decode_image, began, go_on = comparison.decode_image, threading.Event(), threading.Event()
 
     def wait(*args: object, **options: object) -> object:
         began.set()
         assert go_on.wait(10)
         return decode_image(*args, **options)
 
-    monkeypatch.setattr(classifier, "decode_image", wait)
+    monkeypatch.setattr(comparison, "decode_image", wait)
 
     async def visitor(client: httpx.AsyncClient) -> None:
         address = f"/webcam/{(await client.post('/webcam')).json()['place']}"

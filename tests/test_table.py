@@ -5,7 +5,8 @@ import io
 
 import pytest
 
-from trashlens.classifier import Comparison, Prediction
+from trashlens.classifier import Prediction
+from trashlens.comparison import Comparison
 from trashlens.table import Row, column_names, format_csv
 
 ROLES = ("teacher", "student")

@@ -8,7 +8,8 @@ import torch
 from conftest import LABELS, coloured_photo
 from matplotlib.figure import Figure
 
-from trashlens.classifier import Comparison, Prediction
+from trashlens.classifier import Prediction
+from trashlens.comparison import Comparison
 from trashlens.image import Preprocess
 from trashlens.training.data import AugmentConfig, Photo
 from trashlens.training.evaluate import change_temperature

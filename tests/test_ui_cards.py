@@ -7,7 +7,8 @@ import pytest
 from conftest import LABELS, toy_bundle, toy_model
 
 from trashlens.bundle import ROLES
-from trashlens.classifier import Classifier, Comparison, Prediction
+from trashlens.classifier import Classifier, Prediction
+from trashlens.comparison import Comparison
 from trashlens.ui.advice import render_advice
 from trashlens.ui.cards import (
     describe_bundle,

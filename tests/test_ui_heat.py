@@ -16,7 +16,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from trashlens.bundle import ROLES
-from trashlens.classifier import compare, load_classifiers
+from trashlens.classifier import load_classifiers
+from trashlens.comparison import compare
 from trashlens.image import Preprocess
 from trashlens.lineup import load_lineup
 from trashlens.ui.heat import render_heat

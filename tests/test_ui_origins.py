@@ -7,7 +7,8 @@ from pathlib import Path
 from conftest import coloured_photo, toy_bundle, toy_model
 
 from trashlens.bundle import ROLES, load_bundles
-from trashlens.classifier import Classifier, compare, load_classifiers
+from trashlens.classifier import Classifier, load_classifiers
+from trashlens.comparison import compare
 from trashlens.ui.origins import render_origins
 from trashlens.ui.words import ENGLISH, load_words
 

@@ -6,7 +6,8 @@ import os
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from trashlens.bundle import Bundle, load_bundles
-from trashlens.classifier import Classifier, Comparison, Prediction, compare, load_classifiers
+from trashlens.classifier import Classifier, Prediction, load_classifiers
+from trashlens.comparison import Comparison, compare
 from trashlens.errors import TrashlensError
 from trashlens.image import Preprocess, decode_image
 

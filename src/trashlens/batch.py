@@ -40,7 +40,8 @@ from typing import Any
 from PIL import Image
 
 from trashlens.bundle import JSON_FILE, ROLES, load_bundles
-from trashlens.classifier import Classifier, Comparison, compare, load_classifiers
+from trashlens.classifier import Classifier, load_classifiers
+from trashlens.comparison import Comparison, compare
 from trashlens.errors import BundleError, DataError, ImageError
 from trashlens.providers import CPU
 

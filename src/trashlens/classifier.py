@@ -1,28 +1,22 @@
-"""Bundle -> Prediction with its time; several classifiers side by side on one image."""
+"""Bundle -> Prediction with its time."""
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from PIL import Image
 
 from trashlens.bundle import MAPS, ROLES, Bundle, load_bundles
 from trashlens.errors import BundleError, ProviderError
-from trashlens.image import DEFAULT_LIMITS, ImageLimits, Preprocess, decode_image
 from trashlens.machine import count_cores
 from trashlens.providers import CPU, find_provider
 
 __all__ = [
     "Classifier",
-    "Comparison",
     "Prediction",
-    "compare",
     "load_classifiers",
 ]
 
@@ -57,51 +51,6 @@ class Prediction:
     def confidence(self) -> float:
         """The probability of the most probable class."""
         return max(self.confidences.values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """What several networks say about the same request, and what each step of it cost."""
-
-    decode_ms: float
-    """From the file's bytes to an upright RGB image, milliseconds."""
-    preprocess_ms: float
-    """From the image to the networks' inputs, milliseconds; shared where they agree on it."""
-    predictions: Mapping[str, Prediction]
-    """By role."""
-    size_px: tuple[int, int] = (0, 0)
-    """Width and height of the photo as it was decoded; a large JPEG is decoded at a part of its size."""
-    explained: bool = False
-    """Whether the networks were asked for their maps."""
-
-    @property
-    def steps_ms(self) -> dict[str, float]:
-        """Time of each step by name, milliseconds, in their order."""
-        steps = {"decode": self.decode_ms, "preprocess": self.preprocess_ms}
-        return steps | {f"infer, {role}": one.infer_ms for role, one in self.predictions.items()}
-
-    @property
-    def total_ms(self) -> float:
-        """Decode, preprocess and every network, milliseconds."""
-        return sum(self.steps_ms.values())
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that the API and the command line answer with; only explained ones have a `map`."""
-        return {
-            "decode_ms": self.decode_ms,
-            "preprocess_ms": self.preprocess_ms,
-            "results": {
-                role: {
-                    "label": prediction.label,
-                    "sure": prediction.sure,
-                    "confidences": dict(prediction.confidences),
-                    "infer_ms": prediction.infer_ms,
-                    "bundle": prediction.bundle,
-                    **({"map": prediction.map} if self.explained else {}),
-                }
-                for role, prediction in self.predictions.items()
-            },
-        }
 
 
 class Classifier:
@@ -228,43 +177,3 @@ def load_classifiers(
     return {
         role: Classifier(bundle, threads=threads, provider=provider) for role, bundle in bundles.items()
     }
-
-
-def compare(
-    classifiers: Mapping[str, Classifier],
-    source: bytes | str | os.PathLike[str] | Image.Image,
-    *,
-    limits: ImageLimits = DEFAULT_LIMITS,
-    seen: Callable[[Image.Image], None] | None = None,
-    explain: bool = False,
-) -> Comparison:
-    """Decode the photo once, preprocess it once for each definition, and ask every classifier.
-
-    Where asked to `explain`, those that can also say which places of the photo speak for their answer. At last
-    `seen` is called with the decoded photo, for whoever wants to show it.
-
-    Raises:
-        ImageError: the source is not a photo that can be read.
-    """
-    start = time.perf_counter()
-    image = decode_image(source, limits=limits)
-    decoded = time.perf_counter()
-    inputs: dict[Preprocess, NDArray[np.float32]] = {}
-    for classifier in classifiers.values():
-        preprocess = classifier.bundle.preprocess
-        if preprocess not in inputs:
-            inputs[preprocess] = preprocess(image)[np.newaxis]
-    preprocessed = time.perf_counter()
-    predictions = {
-        role: classifier.predict(inputs[classifier.bundle.preprocess], explain=explain)[0]
-        for role, classifier in classifiers.items()
-    }
-    if seen:
-        seen(image)
-    return Comparison(
-        decode_ms=(decoded - start) * 1e3,
-        preprocess_ms=(preprocessed - decoded) * 1e3,
-        predictions=predictions,
-        size_px=image.size,
-        explained=explain,
-    )

@@ -46,16 +46,17 @@ def load_lineup(models: Path, *, provider: str = CPU) -> Lineup:
 def load_live(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
     """Return the line-up that answers webcams: the copies below `models/live` in place of their originals.
 
-    A copy that is damaged, or of another bundle than the one at work, is told in the log; its original serves.
+    Each has one thread, since a frame asks them at once. A copy that is damaged, or of another bundle than the one
+    at work, is told in the log; its original serves.
 
     Raises:
         ProviderError: the installed ONNX Runtime does not compute on the provider.
     """
 
-    def open_copy(role: str, original: Classifier) -> Classifier | None:
+    def open_copy(role: str, original: Classifier) -> Classifier:
         if not (models / LIVE / role).exists():
-            return None
-        copy = _open(models / LIVE, role, provider)
+            return _open_single(models, role, original, provider)
+        copy = _open(models / LIVE, role, provider, threads=1)
         if copy.bundle.original_sha256 != original.bundle.sha256:
             raise BundleError(
                 f"It is no copy of the {role} at work. Make one with `trashlens export {models / role} "
@@ -77,27 +78,36 @@ def load_crowd(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
     """
 
     def open_single(role: str, original: Classifier) -> Classifier:
-        single = _open(models, role, provider, threads=1)
-        if single.bundle.sha256 != original.bundle.sha256:
-            raise BundleError("It was changed since the server started.")
-        return single
+        return _open_single(models, role, original, provider)
 
     return _replace(
         lineup, open_single, otherwise="Of several photos at a time each waits for the one %s: %s"
     )
 
 
+def _open_single(models: Path, role: str, original: Classifier, provider: str) -> Classifier:
+    """Open the same network on one thread.
+
+    Raises:
+        BundleError: it is gone, or another one by now.
+    """
+    single = _open(models, role, provider, threads=1)
+    if single.bundle.sha256 != original.bundle.sha256:
+        raise BundleError("It was changed since the server started.")
+    return single
+
+
 def _replace(
-    lineup: Lineup, open_other: Callable[[str, Classifier], Classifier | None], *, otherwise: str
+    lineup: Lineup, open_other: Callable[[str, Classifier], Classifier], *, otherwise: str
 ) -> Lineup:
-    """Return the line-up with what `open_other` returns for each network at work, if anything.
+    """Return the line-up with what `open_other` returns for each network at work.
 
     Where that is a BundleError, the log says `otherwise` with role and reason, and the network stays.
     """
     replaced = dict(lineup)
     for role, original in available(lineup).items():
         try:
-            replaced[role] = open_other(role, original) or original
+            replaced[role] = open_other(role, original)
         except BundleError as error:
             logger.error(otherwise, role, error)
     return_memory()

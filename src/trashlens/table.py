@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from trashlens.classifier import Comparison, Prediction
+from trashlens.classifier import Prediction
+from trashlens.comparison import Comparison
 
 __all__ = ["Row", "column_names", "format_csv"]
 

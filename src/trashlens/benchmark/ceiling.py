@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trashlens.benchmark.children import read_settings, write_result
-from trashlens.classifier import compare, load_classifiers
+from trashlens.classifier import load_classifiers
+from trashlens.comparison import compare
 
 __all__ = ["main"]
 

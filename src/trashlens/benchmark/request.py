@@ -8,7 +8,8 @@ import numpy as np
 from trashlens.benchmark.config import BenchmarkConfig
 from trashlens.benchmark.photos import RequestPhoto
 from trashlens.benchmark.timing import Ratio, Summary, Times, summarise, time_rounds
-from trashlens.classifier import Classifier, Comparison, compare
+from trashlens.classifier import Classifier
+from trashlens.comparison import Comparison, compare
 from trashlens.image import decode_image
 
 __all__ = ["PhotoResult", "RequestResult", "measure_requests"]

@@ -15,7 +15,8 @@ from trashlens.commands.options import add_models
 from trashlens.errors import ImageError
 
 if TYPE_CHECKING:  # the command loads what it runs only when it runs
-    from trashlens.classifier import Comparison, Prediction
+    from trashlens.classifier import Prediction
+    from trashlens.comparison import Comparison
 
 __all__ = ["predict_command"]
 

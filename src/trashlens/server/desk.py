@@ -8,7 +8,8 @@ from pathlib import Path
 import anyio.to_thread
 from PIL import Image
 
-from trashlens.classifier import Classifier, Comparison, compare
+from trashlens.classifier import Classifier
+from trashlens.comparison import Comparison, compare
 from trashlens.errors import RequestError, TrashlensError
 from trashlens.image import ImageLimits
 from trashlens.lineup import Lineup, available
@@ -72,6 +73,7 @@ class Desk:
                     limits=limits or self.settings.photo,
                     seen=seen,
                     explain=explain,
+                    at_once=way == "frame",
                 )
                 with anyio.fail_after(self.settings.request_s):
                     comparison = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)

@@ -26,7 +26,7 @@ from typing import Any
 
 from PIL import Image
 
-from trashlens.classifier import Comparison
+from trashlens.comparison import Comparison
 from trashlens.errors import FeedbackError
 from trashlens.files import replace_file
 from trashlens.given import METADATA_FILE

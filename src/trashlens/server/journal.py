@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from trashlens.classifier import Comparison
+from trashlens.comparison import Comparison
 from trashlens.errors import first_line
 from trashlens.server.settings import Settings
 

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from trashlens.classifier import Comparison
+from trashlens.comparison import Comparison
 from trashlens.errors import RequestError, TrashlensError
 from trashlens.image import ImageLimits
 from trashlens.server.desk import Desk

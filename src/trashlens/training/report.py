@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from trashlens.benchmark.timing import Times
 from trashlens.bundle import ROLES, Bundle, load_bundles
-from trashlens.classifier import Classifier, Comparison, compare
+from trashlens.classifier import Classifier
+from trashlens.comparison import Comparison, compare
 from trashlens.errors import DataError
 from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name

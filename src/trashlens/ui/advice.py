@@ -2,7 +2,7 @@
 
 from html import escape
 
-from trashlens.classifier import Comparison
+from trashlens.comparison import Comparison
 from trashlens.ui.cards import doubting_roles, group_roles, name_roles
 from trashlens.ui.regions import render_bins, render_chooser
 from trashlens.ui.words import Words

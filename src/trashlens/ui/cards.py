@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from trashlens.bundle import Bundle
-from trashlens.classifier import Comparison, Prediction
+from trashlens.classifier import Prediction
+from trashlens.comparison import Comparison
 from trashlens.errors import BundleError
 from trashlens.lineup import Lineup
 from trashlens.ui.words import Words
@@ -219,7 +220,7 @@ def _render_row(label: str, value: float | None, words: Words, *, wins: bool) ->
     name = escape(words.find("class", label))
     return (
         f'<li data-class="{escape(label)}"{" data-wins" if wins else ""}><span>{name}</span>'
-        f'<i aria-hidden="true"><i style="width:{100 * (value or 0):.1f}%"></i></i><b>{share}</b></li>'
+        f'<i aria-hidden="true"><i style="width:{100 * (value or 0):.0f}%"></i></i><b>{share}</b></li>'
     )
 
 

@@ -4,7 +4,8 @@ import json
 from html import escape
 from pathlib import Path
 
-from trashlens.classifier import Classifier, Comparison, Prediction
+from trashlens.classifier import Classifier, Prediction
+from trashlens.comparison import Comparison
 from trashlens.lineup import Lineup, available
 from trashlens.ui.words import Words
 

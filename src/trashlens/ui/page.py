@@ -12,7 +12,7 @@ from gradio_client.utils import is_http_url_like
 from starlette.middleware import Middleware
 from starlette.requests import Request
 
-from trashlens.classifier import Comparison
+from trashlens.comparison import Comparison
 from trashlens.server.desk import Desk
 from trashlens.server.feedback_route import feedback_routes
 from trashlens.server.front import answers, build_front

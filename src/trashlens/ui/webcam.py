@@ -1,6 +1,6 @@
 """The Webcam tab: a live stream to the server, the chosen networks' results, and how fast they come."""
 
-from trashlens.classifier import Comparison
+from trashlens.comparison import Comparison
 from trashlens.lineup import available
 from trashlens.server.desk import Desk
 from trashlens.ui.camera import CameraTab, build_camera_tab

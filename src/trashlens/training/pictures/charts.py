@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from trashlens.classifier import Comparison, Prediction
+from trashlens.classifier import Prediction
+from trashlens.comparison import Comparison
 from trashlens.scoreboard import COLOURS, INK, LINE, SOFT, style_axes
 from trashlens.training.data import LABELS, SPLITS, Photo
 from trashlens.training.evaluate import calibration_error, change_temperature, reliability

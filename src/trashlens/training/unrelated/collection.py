@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from trashlens.classifier import Classifier, compare
+from trashlens.classifier import Classifier
+from trashlens.comparison import compare
 from trashlens.errors import DataError
 from trashlens.image import decode_image, list_photos
 from trashlens.training.unrelated.drawing import DRAWERS
