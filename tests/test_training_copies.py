@@ -93,6 +93,19 @@ def test_the_copy_is_int8_measured_anew_and_names_its_original(
     assert Bundle.load(original) == former
 
 
+def test_a_copy_may_see_less(
+    original: Path, config: ExportConfig, processed: Path, tmp_path: Path
+) -> None:
+    copy = Bundle.load(copy_bundle(original, tmp_path, dataclasses.replace(config, size_px=24)))
+    former = Bundle.load(original)
+    assert copy.preprocess == dataclasses.replace(former.preprocess, size_px=24)
+    images, labels = read_photos(processed / "val", LABELS, copy.preprocess)
+    answers = np.concatenate([Classifier(copy).infer(image[None]) for image in images]).argmax(axis=1)
+    assert copy.metrics["val"]["accuracy"] == pytest.approx(np.mean(answers == labels))
+    assert len(Classifier(copy).infer(images)) == len(images)  # several at a time, too
+    assert copy.original_sha256 == former.sha256
+
+
 def test_a_copy_that_costs_too_much_is_not_written(
     original: Path, config: ExportConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +120,7 @@ def test_a_copy_that_costs_too_much_is_not_written(
 def test_what_cannot_be_copied_is_refused(original: Path, config: ExportConfig, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"would replace .* such as models/live"):
         copy_bundle(original, original.parent, config)
-    with pytest.raises(ExportError, match="Leave out --size_px"):
+    with pytest.raises(ExportError, match="Give a --size_px of at most 32"):
         copy_bundle(original, tmp_path, dataclasses.replace(config, size_px=48))
     int8 = dataclasses.replace(toy_bundle("student", toy_model()), weights="int8")
     int8.write(tmp_path / "int8")

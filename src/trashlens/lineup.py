@@ -60,7 +60,7 @@ def load_live(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
         if copy.bundle.original_sha256 != original.bundle.sha256:
             raise BundleError(
                 f"It is no copy of the {role} at work. Make one with `trashlens export {models / role} "
-                f"--weights=int8 --models={models / LIVE}`."
+                f"--weights=int8 --size_px=208 --models={models / LIVE}`."
             )
         return copy
 

@@ -17,7 +17,7 @@ from trashlens.training.export import (
     check_split,
     quantise_bundle,
 )
-from trashlens.training.graph import PERCENTILE
+from trashlens.training.graph import PERCENTILE, resize_input
 
 __all__ = ["copy_bundle"]
 
@@ -30,8 +30,9 @@ HOW = (
 def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
     """Write the bundle in `folder` as int8 to `models/<role>` and return that folder.
 
-    It passes the gate that int8 of a checkpoint does; its temperature, its threshold and `metrics["val"]` are its
-    own. It has no heat maps: a webcam's frame asks for none.
+    It passes the gate that int8 of a checkpoint does, also where it sees less, at `config.size_px`; its
+    temperature, its threshold and `metrics["val"]` are its own. It has no heat maps, which no webcam's frame asks
+    for.
 
     Raises:
         BundleError: the bundle is missing or damaged.
@@ -43,8 +44,11 @@ def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
     target = models / former.role
     if former.weights == "int8":
         raise ExportError(f"{folder} is int8 already. Name the bundle that it was made from.")
-    if config.size_px not in (None, former.preprocess.size_px):
-        raise ExportError("The size is chosen when a checkpoint is exported. Leave out --size_px.")
+    size_px = config.size_px or former.preprocess.size_px
+    if size_px > former.preprocess.size_px:
+        raise ExportError(
+            f"A copy is there to be faster. Give a --size_px of at most {former.preprocess.size_px}."
+        )
     if target.exists() and target.samefile(folder):
         raise ExportError(
             f"The copy would replace {folder}, which others are measured against. Give another folder with "
@@ -54,8 +58,13 @@ def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
     images, labels = read_photos(config.photos, former.labels, former.preprocess)
     classifier = Classifier(former)
     exact = np.concatenate([classifier.infer(image[None]) for image in images])
-    plain = dataclasses.replace(former, model=drop_class_maps(former.model))
-    quantised, logits, loss = quantise_bundle(plain, config, images, labels, exact)
+    plain = dataclasses.replace(
+        former,
+        model=resize_input(drop_class_maps(former.model), size_px=size_px),
+        preprocess=dataclasses.replace(former.preprocess, size_px=size_px),
+    )
+    smaller, _ = read_photos(config.photos, former.labels, plain.preprocess)
+    quantised, logits, loss = quantise_bundle(plain, config, smaller, labels, exact)
     copy = calibrate_bundle(quantised, logits, labels, config)
     difference = float(np.abs(logits - exact).mean())
     parity = {

@@ -20,7 +20,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
-__all__ = ["PERCENTILE", "quantise", "to_onnx"]
+__all__ = ["PERCENTILE", "quantise", "resize_input", "to_onnx"]
 
 PERCENTILE = 99.99
 """Of the values that flow through a place of the network, so many percent lie in the range that int8 covers."""
@@ -48,6 +48,16 @@ def to_onnx(network: nn.Module, *, size_px: int, weights: str = "float32") -> by
     if weights == "float16":
         _store_as_half(model.graph)
     onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def resize_input(graph: bytes, *, size_px: int) -> bytes:
+    """Return a graph of `to_onnx` for images of another size, whose network pools over all places."""
+    model = onnx.load_from_string(graph)
+    del model.graph.value_info[:]  # the shapes between, which are others now
+    (images,) = model.graph.input
+    for side in images.type.tensor_type.shape.dim[2:]:
+        side.dim_value = size_px
     return bytes(model.SerializeToString())
 
 
