@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from conftest import toy_bundle, toy_model
 from trashlens.bundle import Bundle, load_bundles
 from trashlens.classifier import Classifier
 from trashlens.errors import BundleError
-from trashlens.lineup import available, load_crowd, load_lineup, load_live
+from trashlens.lineup import Lineup, available, load_crowd, load_lineup, load_live
 
 
 @pytest.fixture
@@ -40,14 +41,14 @@ def test_a_copy_takes_the_place_of_its_original_for_webcams_alone(models: Path) 
     original = ids(lineup)
     live = load_live(models, lineup)
     assert ids(live) == {**original, "teacher": copy.short_id}
-    assert live["student"] is lineup["student"]
     assert ids(lineup) == original
+    assert all(live[role] is not lineup[role] for role in lineup)  # one thread each
     assert available(live)["teacher"].bundle.model == b""  # the session has it
 
 
 def test_without_copies_webcams_get_the_same(models: Path) -> None:
     lineup = load_lineup(models)
-    assert load_live(models, lineup) == lineup
+    assert ids(load_live(models, lineup)) == ids(lineup)
 
 
 @pytest.mark.parametrize("fault", ["damaged", "of another teacher", "no bundle"])
@@ -61,7 +62,9 @@ def test_a_copy_that_cannot_serve_is_told_and_its_original_serves(
         (models / "live" / "teacher" / "bundle.json").unlink()
     lineup = load_lineup(models)
     with caplog.at_level(logging.ERROR):
-        assert load_live(models, lineup) == lineup
+        live = load_live(models, lineup)
+    assert ids(live) == ids(lineup)
+    assert live["teacher"] is lineup["teacher"]
     (said,) = caplog.messages
     assert said.startswith("Webcams get the teacher itself, not its copy: ")
 
@@ -82,8 +85,9 @@ def test_a_folder_of_copies_stands_for_three_bundles(models: Path) -> None:
         load_bundles(models / "nowhere")
 
 
-def test_of_several_photos_each_has_the_same_networks_on_one_thread(
-    models: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("load", [load_crowd, load_live])
+def test_photos_and_frames_that_come_together_get_the_same_networks_on_one_thread(
+    models: Path, monkeypatch: pytest.MonkeyPatch, load: Callable[[Path, Lineup], Lineup]
 ) -> None:
     lineup = load_lineup(models)
     threads = []
@@ -94,7 +98,7 @@ def test_of_several_photos_each_has_the_same_networks_on_one_thread(
         opened(self, bundle, **options)
 
     monkeypatch.setattr(Classifier, "__init__", note)
-    crowd = load_crowd(models, lineup)
+    crowd = load(models, lineup)
     assert threads == [1, 1, 1]
     assert ids(crowd) == ids(lineup)
     assert all(crowd[role] is not lineup[role] for role in lineup)

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from conftest import coloured_photo
 
-from trashlens import classifier
+from trashlens import comparison
 from trashlens.bundle import ROLES
 from trashlens.comparison import Comparison
 from trashlens.errors import ImageError, RequestError
@@ -102,7 +102,7 @@ def test_a_refusal_leaves_its_reason_but_no_name(toy_models: Path, tmp_path: Pat
 def test_what_takes_too_long_gets_a_sentence_in_time(
     toy_models: Path, monkeypatch: pytest.MonkeyPatch, lines: list
 ) -> None:
-    monkeypatch.setattr(classifier, "decode_image", lambda *_, **__: time.sleep(1))
+    monkeypatch.setattr(comparison, "decode_image", lambda *_, **__: time.sleep(1))
     desk = Desk(load_lineup(toy_models), Settings(request_s=0.1))
 
     async def answer() -> float:
@@ -121,7 +121,7 @@ def test_our_own_fault_is_counted_and_raised(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(classifier, "decode_image", fail)
+    monkeypatch.setattr(comparison, "decode_image", fail)
     with pytest.raises(ZeroDivisionError):
         ask(Desk(load_lineup(toy_models), Settings()), b"photo")
     assert (lines[0]["verdict"], lines[0]["reason"]) == ("failed", "ZeroDivisionError")
