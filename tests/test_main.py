@@ -61,6 +61,20 @@ def test_predict_for_people_is_a_line_a_photo(
     assert all(f"{role} paper " in line for role in ("teacher", "baseline", "student"))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems allow no such names")
+def test_a_file_s_name_cannot_look_like_a_line_of_its_own(
+    photos: Path, toy_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "paper.png").rename(photos / "a\nglass.png   teacher metal 99%\x1b[2J.png")
+    (photos / "b\ncut.png").touch()
+    assert main(["predict", str(photos), f"--models={toy_models}"]) == 2
+    output = capsys.readouterr()
+    assert len(output.out.splitlines()) == len(LABELS)
+    assert r"a\nglass.png   teacher metal 99%\x1b[2J.png   teacher paper" in output.out
+    (sentence,) = output.err.splitlines()
+    assert r"b\ncut.png: " in sentence
+
+
 def test_predict_says_when_a_network_is_not_sure(
     toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

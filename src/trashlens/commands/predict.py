@@ -67,7 +67,9 @@ def predict_command(argv: Sequence[str]) -> int:
             if isinstance(answer, ImageError):
                 refused += 1
                 empty = photo.is_dir()
-                sentence = f"{photo} holds no photos." if empty else f"{photo}: {answer}"
+                name = _show_name(photo)
+                reason = str(answer).replace(str(photo), name)
+                sentence = f"{name} holds no photos." if empty else f"{name}: {reason}"
                 tqdm.write(sentence, file=sys.stderr)
                 answer = ImageError("The folder holds no photos.") if empty else answer
             print_answer(photo, answer)
@@ -130,13 +132,21 @@ def _decode_name(photo: Path) -> str:
     return os.fsencode(photo).decode(errors="replace")
 
 
+def _show_name(photo: Path) -> str:
+    """Return the path in one line: a file's name may hold line feeds, or what commands a terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in _decode_name(photo)
+    )
+
+
 def _format_line(photo: Path, comparison: "Comparison") -> str:
     """Return the answers as one line for people."""
     answers = "   ".join(
         f"{role} {_describe(prediction)} ({prediction.infer_ms:.1f} ms)"
         for role, prediction in comparison.predictions.items()
     )
-    return f"{_decode_name(photo)}   {answers}"
+    return f"{_show_name(photo)}   {answers}"
 
 
 def _describe(prediction: "Prediction") -> str:
