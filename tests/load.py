@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from trashlens.server.gate import BUSY
+from trashlens.server.refusals import BUSY
 
 __all__ = ["Tally", "ask", "connect", "draw_photos", "run_load"]
 

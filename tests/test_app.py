@@ -313,6 +313,19 @@ def test_the_webcam_labels_follow_what_the_camera_sees(page: Page) -> None:
     expect(page.locator(".tl-latency")).to_have_text(re.compile(r"^\d+ ms$"))
 
 
+def test_a_card_changes_with_the_frames_and_stays_the_same_element(page: Page) -> None:
+    start_webcam(page)
+    card = page.locator("#webcam [data-role=teacher]")
+    for label in ("cardboard", "plastic", "cardboard"):
+        expect(card).to_have_attribute("data-class", label)
+        wins = card.locator(".tl-bars li[data-wins]")
+        expect(wins).to_have_attribute("data-class", label)
+        assert float(wins.locator("i > i").evaluate("(bar) => parseFloat(bar.style.width)")) > 50
+        if label == "cardboard":
+            card.evaluate("(element) => (window.kept ??= element)")
+    assert card.evaluate("(element) => element === window.kept")
+
+
 def test_frames_are_answered_by_the_copy_which_says_so_and_photos_by_the_teacher(
     page: Page, models: Path
 ) -> None:
@@ -325,10 +338,15 @@ def test_frames_are_answered_by_the_copy_which_says_so_and_photos_by_the_teacher
     card = page.locator("#webcam [data-role=teacher]")
     expect(card).to_have_attribute("data-bundle", copy)
     expect(card).to_contain_text(re.compile(r"toy_teacher, .*, int8"))
-    expect(page.locator("#webcam .tl-results .tl-note")).to_have_text(
-        "Live, a faster copy in int8 answers (the teacher); photos go to the original."
-    )
+    note = page.locator("#webcam .tl-results .tl-note")
+    at_once = "Live, the networks run at once, so each takes longer than alone."
+    copied = "Live, a faster copy in int8 answers (the teacher); photos go to the original."
+    expect(note).to_have_text(f"{at_once} {copied}")
     expect(page.locator("#webcam [data-role=student]")).not_to_contain_text("int8")
+    page.locator("#webcam").get_by_label("teacher").uncheck()
+    expect(note).to_have_text(at_once)
+    page.locator("#webcam").get_by_label("baseline").uncheck()
+    expect(note).to_have_count(0)
 
 
 def test_leaving_the_webcam_tab_releases_the_camera(page: Page) -> None:

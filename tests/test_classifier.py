@@ -5,15 +5,18 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import LABELS, coloured_photo, toy_bundle, toy_model
 from PIL import Image
 
-from trashlens.classifier import SMALL, Classifier, load_classifiers
+from trashlens.bundle import load_bundles
+from trashlens.classifier import SMALL, Classifier, Prediction, load_classifiers
 from trashlens.comparison import compare
 from trashlens.errors import BundleError, ImageError
 
@@ -25,6 +28,32 @@ def test_three_networks_answer_and_a_disagreement_shows(toy_models: Path) -> Non
         labels = {role: prediction.label for role, prediction in comparison.predictions.items()}
         swapped = {"glass": "plastic", "plastic": "glass"}.get(label, label)
         assert labels == {"teacher": label, "baseline": swapped, "student": label}
+
+
+class Meeting(Classifier):
+    """A network that answers only while another one is at work."""
+
+    together = threading.Barrier(2, timeout=10)
+
+    def predict(self, *args: Any, **options: Any) -> list[Prediction]:
+        self.together.wait()
+        return super().predict(*args, **options)
+
+
+def test_at_once_the_largest_network_runs_beside_the_others(toy_models: Path) -> None:
+    bundles = load_bundles(toy_models)
+    large = dataclasses.replace(bundles["teacher"], parameters=10**9)
+    classifiers = {"baseline": Meeting(bundles["baseline"]), "teacher": Meeting(large)}
+    answer = compare(classifiers, coloured_photo("metal"), at_once=True)
+    assert list(answer.predictions) == ["baseline", "teacher"]
+    assert {one.label for one in answer.predictions.values()} == {"metal"}
+    assert Meeting.together.n_waiting == 0
+
+
+def test_alone_a_network_waits_for_none(toy_models: Path) -> None:
+    one = {"student": load_classifiers(toy_models)["student"]}
+    assert compare(one, coloured_photo("paper"), at_once=True).predictions["student"].label == "paper"
+    assert compare({}, coloured_photo("paper"), at_once=True).predictions == {}
 
 
 def test_the_json_is_the_contract(toy_models: Path) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,11 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import ROOT, TIMEOUT_MS, call_classify, launch_chromium, open_page, serve
-from conftest import coloured_photo, encode
+from conftest import coloured_photo, encode, toy_bundle, toy_model
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, expect
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from trashlens.benchmark.photos import draw_scene
+from trashlens.lineup import load_lineup
+from trashlens.server.desk import Desk
+from trashlens.server.settings import Settings
+from trashlens.ui.device import device_routes
 
 RUNTIME = ROOT / "src" / "trashlens" / "ui" / "runtime"
 
@@ -163,3 +170,16 @@ def test_without_the_student_the_tab_says_so(
         page.get_by_role("tab", name="On device").click()
         expect(page.locator("#device .tl-results")).to_contain_text("unavailable")
         expect(page.locator("#device .tl-start")).to_be_disabled()
+
+
+def test_a_network_that_was_replaced_is_not_given_for_the_one_the_page_knows(
+    toy_models: Path, tmp_path: Path
+) -> None:
+    models = Path(shutil.copytree(toy_models, tmp_path / "models"))
+    desk = Desk(load_lineup(models), Settings(models=models))
+    (route,) = device_routes(desk)
+    client = TestClient(Starlette(routes=[route]))
+    address = route.path.format(name="student.onnx")
+    assert client.get(address).content == (models / "student" / "model.onnx").read_bytes()
+    toy_bundle("student", toy_model(sharpness=20.0)).write(models / "student")
+    assert client.get(address).status_code == 404

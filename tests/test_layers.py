@@ -56,6 +56,7 @@ MAY_IMPORT = {
     },
     "ui": {
         "errors",
+        "files",
         "given",
         "image",
         "bundle",

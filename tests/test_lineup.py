@@ -66,7 +66,7 @@ def test_a_copy_that_cannot_serve_is_told_and_its_original_serves(
     assert ids(live) == ids(lineup)
     assert live["teacher"] is lineup["teacher"]
     (said,) = caplog.messages
-    assert said.startswith("Webcams get the teacher itself, not its copy: ")
+    assert said.startswith("Webcams share the teacher with photos: ")
 
 
 def test_a_role_that_is_not_at_work_has_no_copy_either(models: Path) -> None:

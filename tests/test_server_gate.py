@@ -11,10 +11,11 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trashlens.image import ImageLimits
-from trashlens.server.gate import BUSY, FORM_BYTES, MESSAGE_BYTES, Gate
+from trashlens.server.gate import FORM_BYTES, MESSAGE_BYTES, Gate
 from trashlens.server.journal import Journal
+from trashlens.server.refusals import BUSY
 from trashlens.server.settings import Settings
-from trashlens.server.uploads import Room
+from trashlens.server.uploads import LEAST_BYTES, Room
 
 MAX_BYTES = 2**20
 UPLOAD = "/gradio_api/upload"
@@ -52,6 +53,24 @@ def ask(
             return await client.request(method, path, content=content)
 
     return anyio.run(send)
+
+
+def test_what_was_announced_and_never_came_takes_no_room(tmp_path: Path) -> None:
+    chosen = Settings(photo=ImageLimits(max_bytes=MAX_BYTES), batch_mb=1, uploads_mb=4)
+    room = Room(tmp_path)
+    gate = Gate(echo, settings=chosen, room=room, journal=Journal(chosen))
+
+    async def few_bytes() -> AsyncIterator[bytes]:
+        yield b"few"
+
+    async def send() -> list[int]:
+        transport = httpx.ASGITransport(gate)
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            answers = [await client.post(UPLOAD, content=few_bytes()) for _ in range(20)]
+        return [answer.status_code for answer in answers]
+
+    assert anyio.run(send) == [200] * 20
+    assert room.taken_bytes == 20 * LEAST_BYTES  # as many files, were each one kept
 
 
 @pytest.mark.parametrize(
@@ -172,10 +191,9 @@ def visit(
 ) -> None:
     """Let the visitor send requests through a gate before a server that takes its time."""
 
-    async def wait(_: Scope, __: Receive, send: Send) -> None:
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
         await anyio.sleep(0.2)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+        await echo(scope, receive, send)
 
     async def come() -> None:
         transport = httpx.ASGITransport(gate(wait))

@@ -15,7 +15,7 @@ from trashlens.classifier import Classifier, Prediction
 from trashlens.comparison import Comparison
 from trashlens.errors import ProviderError, RequestError
 from trashlens.lineup import Lineup, available, load_lineup
-from trashlens.server import streams
+from trashlens.server import desk, streams
 from trashlens.server.desk import Desk
 from trashlens.server.settings import Settings
 from trashlens.server.streams import SILENT_S, WINDOW_S, Stream, Streams, stream_routes
@@ -137,6 +137,18 @@ def visit(
             await visitor(client)
 
     anyio.run(come)
+
+
+def test_a_frame_asks_its_networks_at_once(toy_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(desk, "compare", lambda *_, **options: asked.append(options) or frame(1.0))
+
+    async def visitor(client: httpx.AsyncClient) -> None:
+        address = f"/webcam/{(await client.post('/webcam')).json()['place']}"
+        assert (await client.post(address, content=b"photo")).status_code == 200
+
+    visit(toy_models, visitor)
+    assert [one["at_once"] for one in asked] == [True]
 
 
 def test_frames_are_answered_by_the_chosen_networks(toy_models: Path) -> None:

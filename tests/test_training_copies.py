@@ -106,6 +106,17 @@ def test_a_copy_may_see_less(
     assert copy.original_sha256 == former.sha256
 
 
+def test_a_network_that_does_not_pool_keeps_its_size(
+    original: Path, config: ExportConfig, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 6))
+    fixed = dataclasses.replace(Bundle.load(original), model=to_onnx(network, size_px=32))
+    fixed.write(tmp_path / "fixed")
+    with pytest.raises(ExportError, match=r"sees 32 px and nothing else\. Leave out --size_px"):
+        copy_bundle(tmp_path / "fixed", tmp_path, dataclasses.replace(config, size_px=24))
+
+
 def test_a_copy_that_costs_too_much_is_not_written(
     original: Path, config: ExportConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

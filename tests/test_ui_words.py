@@ -16,7 +16,7 @@ from trashlens.errors import ImageError
 from trashlens.image import ImageLimits, archives, check_bytes, limits, source
 from trashlens.server import batches, feedback, feedback_route
 from trashlens.server.batches import FAILED
-from trashlens.server.gate import BUSY
+from trashlens.server.refusals import BUSY
 from trashlens.server.settings import Settings, too_large
 from trashlens.ui.photo_input import NOT_UPLOADED
 from trashlens.ui.refusals import reword

@@ -16,6 +16,8 @@ TrashlensError        its message is one sentence for the user: what is wrong, w
 └── HubError          the Hugging Face Hub refused or failed, or what would go there does not work
 """
 
+from collections.abc import Callable
+
 __all__ = [
     "AddressError",
     "BenchmarkError",
@@ -35,9 +37,12 @@ __all__ = [
 ]
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 200 characters, or its type where it has none."""
-    return next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
+def first_line(error: BaseException, *, hide: Callable[[str], str] = str) -> str:
+    """Return the first line of an error's message, at most 200 characters, or its type where it has none.
+
+    `hide` first replaces what is not to be told, so that no part of it is left by the cut.
+    """
+    return next(iter(hide(str(error)).splitlines()), "")[:200] or type(error).__name__
 
 
 class TrashlensError(Exception):

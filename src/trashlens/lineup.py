@@ -8,7 +8,7 @@ from pathlib import Path
 from trashlens.bundle import LIVE, ROLES, load_bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import BundleError
-from trashlens.machine import return_memory
+from trashlens.machine import count_cores, return_memory
 from trashlens.providers import CPU
 
 __all__ = ["Lineup", "available", "load_crowd", "load_lineup", "load_live"]
@@ -46,25 +46,27 @@ def load_lineup(models: Path, *, provider: str = CPU) -> Lineup:
 def load_live(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
     """Return the line-up that answers webcams: the copies below `models/live` in place of their originals.
 
-    Each has one thread, since a frame asks them at once. A copy that is damaged, or of another bundle than the one
-    at work, is told in the log; its original serves.
+    A frame asks them at once: the largest has a thread for each core but one, the others one. A copy that is
+    damaged, or of another bundle than the one at work, is told in the log; its original serves.
 
     Raises:
         ProviderError: the installed ONNX Runtime does not compute on the provider.
     """
+    largest = max(one.bundle.parameters for one in available(lineup).values())
 
     def open_copy(role: str, original: Classifier) -> Classifier:
+        threads = max(1, count_cores() - 1) if original.bundle.parameters == largest else 1
         if not (models / LIVE / role).exists():
-            return _open_single(models, role, original, provider)
-        copy = _open(models / LIVE, role, provider, threads=1)
+            return _open_again(models, role, original, provider, threads=threads)
+        copy = _open(models / LIVE, role, provider, threads=threads)
         if copy.bundle.original_sha256 != original.bundle.sha256:
             raise BundleError(
                 f"It is no copy of the {role} at work. Make one with `trashlens export {models / role} "
-                f"--weights=int8 --size_px=208 --models={models / LIVE}`."
+                f"--weights=int8 --models={models / LIVE}`."
             )
         return copy
 
-    return _replace(lineup, open_copy, otherwise="Webcams get the %s itself, not its copy: %s")
+    return _replace(lineup, open_copy, otherwise="Webcams share the %s with photos: %s")
 
 
 def load_crowd(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
@@ -78,23 +80,25 @@ def load_crowd(models: Path, lineup: Lineup, *, provider: str = CPU) -> Lineup:
     """
 
     def open_single(role: str, original: Classifier) -> Classifier:
-        return _open_single(models, role, original, provider)
+        return _open_again(models, role, original, provider, threads=1)
 
     return _replace(
         lineup, open_single, otherwise="Of several photos at a time each waits for the one %s: %s"
     )
 
 
-def _open_single(models: Path, role: str, original: Classifier, provider: str) -> Classifier:
-    """Open the same network on one thread.
+def _open_again(
+    models: Path, role: str, original: Classifier, provider: str, *, threads: int
+) -> Classifier:
+    """Open the same network on so many threads.
 
     Raises:
         BundleError: it is gone, or another one by now.
     """
-    single = _open(models, role, provider, threads=1)
-    if single.bundle.sha256 != original.bundle.sha256:
+    again = _open(models, role, provider, threads=threads)
+    if again.bundle.sha256 != original.bundle.sha256:
         raise BundleError("It was changed since the server started.")
-    return single
+    return again
 
 
 def _replace(

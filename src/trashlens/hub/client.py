@@ -100,12 +100,12 @@ def _reason(error: BaseException) -> str:
     """Return why a call failed, without the token, should the Hub or a library have repeated it."""
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
-        said = (error.server_message or error.response.reason_phrase or "").splitlines()
+        said = hide_token(error.server_message or error.response.reason_phrase or "").splitlines()
         reason = f"{status} {said[0][:200] if said else ''}".rstrip(" .")
         if status in (401, 403):
             reason += "; check that HF_TOKEN is right and may write there"
     elif isinstance(error, TransportError):
         reason = f"no connection ({type(error).__name__})"
     else:
-        reason = first_line(error).rstrip(".")
-    return hide_token(reason)
+        reason = first_line(error, hide=hide_token).rstrip(".")
+    return reason

@@ -134,4 +134,4 @@ def _connect(repo: str) -> HfApi:
 
 
 def _reason(error: BaseException) -> str:
-    return hide_token(first_line(error).rstrip("."))
+    return first_line(error, hide=hide_token).rstrip(".")

@@ -35,7 +35,7 @@ class Desk:
         """Serve with those of `lineup` that are available; keep `feedback`, if any is asked for.
 
         Webcams are answered by what `load_live` returns, once the first viewer has come, else by the same; photos
-        that come while another is at work, by what `load_crowd` returns.
+        that come while another photo or a frame is at work, by what `load_crowd` returns.
         """
         self.feedback = feedback
         self.lineup, self.settings = lineup, settings
@@ -105,7 +105,7 @@ class Desk:
             self._at_work -= 1
 
     async def _choose(self, way: Way, roles: Collection[str] | None) -> Mapping[str, Classifier]:
-        """Return those of `roles` that answer now: of several photos at work each has a core of its own."""
+        """Return those of `roles` that answer now: a photo that is not alone at work has a core of its own."""
         if way == "frame":
             lineup = self.live.lineup
         elif self._at_work == 1:

@@ -17,7 +17,7 @@ from trashlens.errors import FeedbackError, RequestError, TrashlensError
 from trashlens.given import NONE
 from trashlens.server.desk import Desk
 from trashlens.server.feedback import FULL, Feedback
-from trashlens.server.gate import is_foreign, refuse, refuse_busy
+from trashlens.server.refusals import is_foreign, refuse, refuse_busy
 from trashlens.server.uploads import Room
 
 __all__ = ["feedback_routes", "list_labels"]

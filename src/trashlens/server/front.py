@@ -16,8 +16,9 @@ from trashlens.classifier import Classifier
 from trashlens.errors import BundleError
 from trashlens.machine import return_memory
 from trashlens.server.desk import Desk
-from trashlens.server.gate import Gate, refuse, refuse_busy
+from trashlens.server.gate import Gate
 from trashlens.server.journal import Journal
+from trashlens.server.refusals import refuse, refuse_busy
 from trashlens.server.uploads import Room
 
 __all__ = ["answers", "build_front"]

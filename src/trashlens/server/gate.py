@@ -5,23 +5,20 @@ is not listed here does not exist for a visitor.
 """
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trashlens.server.journal import Journal
+from trashlens.server.refusals import SLOW, refuse, refuse_busy
 from trashlens.server.settings import Settings, too_large
-from trashlens.server.uploads import Room
+from trashlens.server.uploads import LEAST_BYTES, Room
 
-__all__ = ["BUSY", "SLOW", "Gate", "is_foreign", "refuse", "refuse_busy"]
+__all__ = ["Gate"]
 
-BUSY = "The server is busy. Try again in a moment."
-SLOW = "The request took too long to come. Try again."
 UPLOAD = "/gradio_api/upload"
 
 MESSAGE_BYTES = 2**20
@@ -79,28 +76,29 @@ class Gate:
             return
         refusal = self._refuse(scope)
         reserved_bytes = self._find_size(scope) if refusal is None and _is_upload(scope) else 0
+        body = _Body(receive, self._most_bytes(scope), self._settings.upload_s)
         sender = _Sender(send)
         self._open += 1
         self._coming_bytes += reserved_bytes
         try:
             if refusal is None:
-                await self._pass(scope, receive, sender)
+                await self._pass(scope, body, sender)
             else:
                 await _discard(scope, receive)
                 await refusal(scope, receive, sender)
         finally:
             self._open -= 1
             self._coming_bytes -= reserved_bytes
-            self._room.taken_bytes += reserved_bytes  # until it is measured
+            if reserved_bytes:  # what came counts until it is measured, not what was announced
+                self._room.taken_bytes += max(body.received_bytes, LEAST_BYTES)
             if sender.status >= 400:
                 self._journal.note_refusal(sender.status, scope["path"])
 
-    async def _pass(self, scope: Scope, receive: Receive, sender: "_Sender") -> None:
+    async def _pass(self, scope: Scope, body: "_Body", sender: "_Sender") -> None:
         """Hand the request on; whatever goes wrong beyond ends here, in an answer without its inner words."""
         told = False
-        limited = _limit(receive, self._most_bytes(scope), self._settings.upload_s)
         try:
-            await self._app(scope, limited, sender)
+            await self._app(scope, body, sender)
             return
         except _TooLongError:
             refusal = self._refuse_size(scope)
@@ -113,7 +111,7 @@ class Gate:
                 self._journal.note_failure(scope["path"], error)
             refusal = refuse(500, "The request cannot be answered.")
         if not sender.status:
-            await refusal(scope, receive, sender)
+            await refusal(scope, body, sender)
         elif told and not sender.ended:
             await sender({"type": "http.response.body"})
 
@@ -160,21 +158,6 @@ class Gate:
         return refuse(413, sentence)
 
 
-def refuse_busy() -> JSONResponse:
-    """Return the answer to who comes while there is no room."""
-    return refuse(503, BUSY, {"retry-after": "5"})
-
-
-def refuse(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Return an answer that says what is wrong, in the form of Gradio's own."""
-    return JSONResponse({"detail": sentence}, status, headers)
-
-
-def is_foreign(request: Request) -> bool:
-    """Return whether a browser says that another site's page asks, one that someone here happens to look at."""
-    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-
-
 class _TooLongError(Exception):
     """A body went beyond its limit, whatever its head said."""
 
@@ -198,6 +181,36 @@ class _Sender:
         await self._send(message)
 
 
+class _Body:
+    """What a request's body is received through, with bounds.
+
+    It raises `_TooLongError` once more than `most_bytes` have come, `_TooSlowError` when they pause for
+    `BODY_PAUSE_S` or take `most_s` in all.
+    """
+
+    def __init__(self, receive: Receive, most_bytes: int, most_s: float) -> None:
+        self._receive, self._most_bytes, self._most_s = receive, most_bytes, most_s
+        self._deadline_s: float | None = None
+        self._whole = False
+        self.received_bytes = 0
+
+    async def __call__(self) -> Message:
+        if self._whole:
+            return await self._receive()  # waits for the visitor to leave
+        now_s = anyio.current_time()
+        self._deadline_s = self._deadline_s or now_s + self._most_s
+        message = None
+        with anyio.move_on_after(min(BODY_PAUSE_S, max(0.0, self._deadline_s - now_s))):
+            message = await self._receive()
+        if message is None:
+            raise _TooSlowError
+        self.received_bytes += len(message.get("body", b""))
+        if self.received_bytes > self._most_bytes:
+            raise _TooLongError
+        self._whole = not message.get("more_body", False)
+        return message
+
+
 def _may_ask(method: str, path: str) -> bool:
     """Return whether a path is asked for in a way that is answered; OPTIONS is how other sites' pages begin."""
     return method in ("GET", "HEAD", "POST") or (method == "OPTIONS" and path.startswith("/gradio_api/"))
@@ -218,29 +231,3 @@ async def _discard(scope: Scope, receive: Receive) -> None:
             discarded_bytes += len(message.get("body", b""))
             if not message.get("more_body", False):
                 return
-
-
-def _limit(receive: Receive, most_bytes: int, most_s: float) -> Receive:
-    """Return `receive` with bounds.
-
-    It raises `_TooLongError` once more bytes have come than may, `_TooSlowError` when they pause for
-    `BODY_PAUSE_S` or take `most_s` in all.
-    """
-    received_bytes, deadline_s, whole = 0, anyio.current_time() + most_s, False
-
-    async def receive_counted() -> Message:
-        nonlocal received_bytes, whole
-        if whole:
-            return await receive()  # waits for the visitor to leave
-        message = None
-        with anyio.move_on_after(min(BODY_PAUSE_S, max(0.0, deadline_s - anyio.current_time()))):
-            message = await receive()
-        if message is None:
-            raise _TooSlowError
-        received_bytes += len(message.get("body", b""))
-        if received_bytes > most_bytes:
-            raise _TooLongError
-        whole = not message.get("more_body", False)
-        return message
-
-    return receive_counted

@@ -21,7 +21,7 @@ from trashlens.comparison import Comparison
 from trashlens.errors import RequestError, TrashlensError
 from trashlens.image import ImageLimits
 from trashlens.server.desk import Desk
-from trashlens.server.gate import is_foreign, refuse
+from trashlens.server.refusals import is_foreign, refuse
 from trashlens.server.settings import Settings
 
 __all__ = ["FRAME_LIMITS", "Stream", "Streams", "stream_routes"]

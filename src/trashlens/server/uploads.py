@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Room", "make_room"]
+__all__ = ["LEAST_BYTES", "Room", "make_room"]
 
 PREFIX = "trashlens-uploads-"
 LEAST_BYTES = 2**16

@@ -7,7 +7,7 @@ import numpy as np
 
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
-from trashlens.errors import ExportError
+from trashlens.errors import BundleError, ExportError
 from trashlens.training.class_maps import drop_class_maps
 from trashlens.training.data import read_photos
 from trashlens.training.export import (
@@ -63,8 +63,15 @@ def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
         model=resize_input(drop_class_maps(former.model), size_px=size_px),
         preprocess=dataclasses.replace(former.preprocess, size_px=size_px),
     )
-    smaller, _ = read_photos(config.photos, former.labels, plain.preprocess)
-    quantised, logits, loss = quantise_bundle(plain, config, smaller, labels, exact)
+    try:
+        Classifier(plain)
+    except BundleError as error:
+        raise ExportError(
+            f"This network sees {former.preprocess.size_px} px and nothing else. Leave out --size_px."
+        ) from error
+    seen, _ = read_photos(config.photos, former.labels, plain.preprocess)
+    cause = "int8" if size_px == former.preprocess.size_px else f"int8 at {size_px} px"
+    quantised, logits, loss = quantise_bundle(plain, config, seen, labels, exact, cause=cause)
     copy = calibrate_bundle(quantised, logits, labels, config)
     difference = float(np.abs(logits - exact).mean())
     parity = {
@@ -74,7 +81,7 @@ def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
         "photos": len(images),
         "batches": (1,),
     }
-    origin = {"sha256": former.sha256, "weights": former.weights, "how": HOW}
+    origin = {"sha256": former.sha256, "weights": former.weights, "how": f"{HOW}; at {size_px} px"}
     # That heat maps were added is the original's history alone.
     provenance = {key: value for key, value in former.provenance.items() if key != "maps"}
     dataclasses.replace(

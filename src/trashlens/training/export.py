@@ -57,7 +57,8 @@ class ExportConfig:
     """How the graph stores its weights. float16 halves the file and leaves the arithmetic float32; int8 quarters
     it and reckons in int8, if that costs at most 0.3 points of accuracy."""
     size_px: int | None = None
-    """Side of the network's input, by default the recipe's: a smaller one is faster and mostly less accurate."""
+    """Side of the network's input, by default the recipe's, or that of the bundle that is copied: a smaller one is
+    faster and mostly less accurate."""
     photos: Path = Path("data/processed/val")
     """Prepared photos, `<class>/<file>`, on which parity is checked and temperature and threshold are chosen."""
     calibration: Path = Path("data/processed/train")
@@ -221,10 +222,12 @@ def quantise_bundle(
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
     exact: NDArray[np.float32],
+    *,
+    cause: str = "int8",
 ) -> tuple[Bundle, NDArray[np.float32], float]:
     """Return the bundle in int8, its logits [N, classes], and the accuracy that it lost on the photos.
 
-    `exact` are the logits [N, classes] of the bundle as it is.
+    `exact` are the logits [N, classes] of the bundle as it is; `cause` is what makes the difference, in words.
 
     Raises:
         DataError: there are no photos to learn the ranges from.
@@ -239,10 +242,10 @@ def quantise_bundle(
     loss = float(np.mean(exact.argmax(axis=1) == labels) - np.mean(logits.argmax(axis=1) == labels))
     if loss > ACCURACY_LOSS:
         raise ExportError(
-            f"int8 costs {100 * loss:.1f} points of accuracy on {len(images)} photos; "
+            f"{cause} costs {100 * loss:.1f} points of accuracy on {len(images)} photos; "
             f"{100 * ACCURACY_LOSS:.1f} are allowed. No bundle was written."
         )
-    logger.info("int8 costs %.1f points of accuracy on %d photos.", 100 * loss, len(images))
+    logger.info("%s costs %.1f points of accuracy on %d photos.", cause, 100 * loss, len(images))
     return quantised, logits, loss
 
 

@@ -92,6 +92,7 @@ async function lookAtFrame(alive) {
 async function lookAtPhoto(photo) {
     camera.stop();
     const mine = camera.run;
+    URL.revokeObjectURL(camera.video.poster); // of the photo before; its bytes were kept for it
     camera.video.poster = URL.createObjectURL(photo);
     say(WORDS["device.looking"], "tl-quiet");
     try {

@@ -7,13 +7,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from trashlens.bundle import MODEL_FILE
 from trashlens.classifier import Classifier
+from trashlens.files import hash_file
 from trashlens.server.desk import Desk
+from trashlens.server.refusals import refuse
 from trashlens.ui.camera import CameraTab, build_camera_tab
 from trashlens.ui.cards import name_roles, render_empty
 from trashlens.ui.examples import render_examples
@@ -37,6 +40,7 @@ SAID = (
 WORKER = Path(__file__).with_name("device_worker.js")
 RUNTIME = Path(__file__).with_name("runtime")
 """ONNX Runtime Web, each file compressed; `package.json` there says which version, and how it is fetched."""
+NETWORK = "student.onnx"
 KINDS = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
 
 
@@ -81,17 +85,23 @@ def device_routes(desk: Desk) -> list[Route]:
     runtime = {path.stem: path for path in RUNTIME.glob("*.gz")}
     files = {
         "worker.js": WORKER,
-        "student.onnx": desk.settings.models / ROLE / MODEL_FILE,
+        NETWORK: desk.settings.models / ROLE / MODEL_FILE,
         **runtime,
     }
 
     async def give(request: Request) -> Response:
         name = request.path_params["name"]
         if name not in files:
-            return JSONResponse({"detail": "Not found."}, 404)
+            return refuse(404, "Not found.")
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
         if name in runtime:
             headers["Content-Encoding"] = "gzip"
+        # Replaced while the server runs, it is not what this address stands for.
+        if (
+            name == NETWORK
+            and await anyio.to_thread.run_sync(hash_file, files[name]) != student.bundle.sha256
+        ):
+            return refuse(404, "Not found.")
         kind = KINDS.get(Path(name).suffix, "application/octet-stream")
         return FileResponse(files[name], headers=headers, media_type=kind)
 

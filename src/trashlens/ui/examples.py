@@ -10,12 +10,13 @@ from urllib.parse import quote
 
 import gradio as gr
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from trashlens.errors import ImageError, first_line
 from trashlens.image import decode_image, encode_thumbnail, list_photos
 from trashlens.server.desk import Desk
+from trashlens.server.refusals import refuse
 from trashlens.ui.words import Parts, Words
 
 __all__ = ["MOST", "build_photo_examples", "examples_routes", "render_examples"]
@@ -82,7 +83,7 @@ def examples_routes(desk: Desk) -> list[Route]:
     async def give(request: Request) -> Response:
         address = quote("examples/{version}/{name}".format(**request.path_params))
         if address not in files:
-            return JSONResponse({"detail": "Not found."}, 404)
+            return refuse(404, "Not found.")
         return FileResponse(
             files[address], headers={"Cache-Control": "public, max-age=31536000, immutable"}
         )

@@ -8,7 +8,7 @@ from trashlens.given import NONE
 from trashlens.server.desk import Desk
 from trashlens.server.feedback import FAILED, FULL, Feedback
 from trashlens.server.feedback_route import GONE, list_labels
-from trashlens.server.gate import BUSY
+from trashlens.server.refusals import BUSY
 from trashlens.ui.refusals import reword
 from trashlens.ui.words import Words
 

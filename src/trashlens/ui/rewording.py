@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from trashlens.server.gate import BUSY, SLOW
+from trashlens.server.refusals import BUSY, SLOW
 from trashlens.server.settings import Settings, too_large
 from trashlens.ui.photo_input import NOT_UPLOADED
 from trashlens.ui.refusals import reword

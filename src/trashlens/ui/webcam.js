@@ -1,7 +1,7 @@
 // The Webcam tab: sends a frame to the server, shows what comes back, and sends the next one.
 // Runs behind `camera.js`, once `element`, the tab's content, is in the page.
 
-const SEND_PX = 288; // shorter side of what is sent; no network sees more
+const SEND_PX = 288; // shorter side of what is sent; the shipped networks see no more
 const RETRY_MS = 2000;
 const BREATH_MS = 300;
 

@@ -11,18 +11,17 @@ __all__ = ["build_webcam_tab", "render_frame"]
 
 
 def render_frame(desk: Desk, comparison: Comparison, words: Words) -> str:
-    """Return the answer to a frame, and below it which networks are copies of those that answer photos."""
+    """Return the answer to a frame, and below it how its times and networks differ from a photo's."""
     copies = [
         role
         for role, prediction in comparison.predictions.items()
         if prediction.bundle != desk.classifiers[role].bundle.short_id
     ]
-    shown = render_verdict(comparison, words) + render_cards(desk.live.lineup, comparison, words)
-    if not copies:
-        return shown
-    return (
-        f'{shown}<p class="tl-note">{words["webcam.copies"].format(roles=name_roles(copies, words))}</p>'
-    )
+    notes = [words["webcam.at_once"]] if len(comparison.predictions) > 1 else []
+    if copies:
+        notes.append(words["webcam.copies"].format(roles=name_roles(copies, words)))
+    note = f'<p class="tl-note">{" ".join(notes)}</p>' if notes else ""
+    return render_verdict(comparison, words) + render_cards(desk.live.lineup, comparison, words) + note
 
 
 def build_webcam_tab(desk: Desk, parts: Parts) -> None:
