@@ -248,6 +248,26 @@ def test_a_bad_file_gets_its_sentence_and_the_next_photo_its_answer(page: Page, 
     expect(winner(page, "teacher")).to_have_text("trash")
 
 
+DROP = """([place, name, type]) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["not a photo"], name, { type }));
+    const options = { dataTransfer, bubbles: true, cancelable: true };
+    document.querySelector(place).dispatchEvent(new DragEvent("drop", options));
+}"""
+
+
+def test_a_file_that_is_no_image_gets_its_sentence_when_it_is_dropped(page: Page) -> None:
+    toast, alert = page.locator("[data-testid=toast-body]"), page.locator("#photo-results [role=alert]")
+    page.evaluate(DROP, ["#photo h2", "notes.txt", "text/plain"])  # where there is no photo yet
+    expect(alert).to_contain_text(BAD["text"][2])
+    expect(toast.locator(".toast-title")).to_have_text("Error")  # once
+    send(page, "good.jpg", encode(coloured_photo("metal")))
+    expect(winner(page, "teacher")).to_have_text("metal")
+    page.evaluate(DROP, ["#photo img", "photo.unheard-of", ""])  # on the photo
+    expect(alert).to_contain_text(BAD["text"][2])
+    expect(winner(page, "teacher")).to_have_text("waiting")
+
+
 def test_a_file_over_the_limit_gets_a_sentence(page: Page, tmp_path: Path) -> None:
     send(page, "good.jpg", encode(coloured_photo("metal")))
     expect(winner(page, "teacher")).to_have_text("metal")
