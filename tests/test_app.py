@@ -242,6 +242,7 @@ def test_a_bad_file_gets_its_sentence_and_the_next_photo_its_answer(page: Page, 
     expect(page.locator("[data-testid=toast-body]")).to_contain_text(sentence)
     expect(page.locator("[data-testid=toast-body] .toast-title")).to_have_text("Error")
     expect(page.locator("#photo-results [role=alert]")).to_contain_text(sentence)
+    expect(page.locator("#photo-results")).to_have_attribute("aria-busy", "false")
     expect(winner(page, "teacher")).to_have_text("waiting")
     expect(page.locator("#photo-details .tl-advice")).to_have_count(0)
     send(page, "good.jpg", encode(coloured_photo("trash")))
