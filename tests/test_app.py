@@ -312,11 +312,11 @@ def test_the_visitors_region_names_the_container_and_is_remembered(chromium: Bro
 
 def test_a_snapshot_is_classified_and_its_camera_released_with_the_tab(page: Page) -> None:
     page.get_by_label("Capture from camera").click()
-    page.locator("#photo [title='grant webcam access'] button").click()
+    page.locator("#photo [title='Allow the camera'] button").click()
     page.locator("#photo button.capture-button").click()
     expect(winner(page, "teacher")).to_have_text(re.compile("cardboard|plastic"))
     page.get_by_label("Remove Image").click()
-    page.locator("#photo [title='grant webcam access'] button").click()
+    page.locator("#photo [title='Allow the camera'] button").click()
     page.locator("#photo button.capture-button").wait_for()
     page.wait_for_function("window.tracks.at(-1).readyState === 'live'")
     page.get_by_role("tab", name="Webcam").click()

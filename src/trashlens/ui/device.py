@@ -16,6 +16,7 @@ from trashlens.classifier import Classifier
 from trashlens.server.desk import Desk
 from trashlens.ui.camera import CameraTab, build_camera_tab
 from trashlens.ui.cards import name_roles, render_empty
+from trashlens.ui.doubts import explain_doubt
 from trashlens.ui.examples import render_examples
 from trashlens.ui.words import Parts, Words
 
@@ -64,6 +65,7 @@ def _render(desk: Desk, words: Words) -> CameraTab:
         said={
             **words.pick(*SAID),
             "says": words["verdict.names.one"].format(who=who, label="{label}") + ".",
+            "why": explain_doubt(student.bundle, words) if student else "",
             "doubts": words["verdict.unsure.one"].format(who=who) + ".",
             "classes": {label: words.find("class", label) for label in labels},
         },

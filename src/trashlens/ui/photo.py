@@ -19,6 +19,7 @@ from trashlens.ui.cards import (
     render_timing,
     render_verdict,
 )
+from trashlens.ui.doubts import render_doubts
 from trashlens.ui.examples import build_photo_examples
 from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
 from trashlens.ui.refusals import reword
@@ -116,7 +117,7 @@ async def _answer(desk: Desk, source: str | None, words: Words) -> AsyncIterator
     copy = await anyio.to_thread.run_sync(preview.render_preview, source, decoded[0])
     yield (
         f'<div role="status">{render_verdict(comparison, words)}</div>'
-        f"{render_cards(desk.lineup, comparison, words)}",
+        f"{render_cards(desk.lineup, comparison, words)}{render_doubts(desk.lineup, comparison, words)}",
         f'<div class="tl-details">{copy}{heat.render_heat(desk.lineup, comparison, source, words)}'
         f"{render_advice(comparison, words)}{render_timing(comparison, words)}"
         f"{feedback.render_feedback(desk, source, words)}</div>",
@@ -127,6 +128,9 @@ def _add_endpoint(desk: Desk) -> None:
     """Publish `/classify`: one image in, `Comparison.to_json()` out, with a map each where asked to `explain`."""
 
     async def classify(image: str | None, explain: bool = False) -> dict[str, Any]:
+        """What each network says about a photo. Where `sure` is false its `label` is a guess, and counts for nothing:
+        networks disagree where those that are sure name different classes.
+        """
         if image is None:
             raise gr.Error(NOT_UPLOADED, print_exception=False)
         try:
