@@ -1,4 +1,4 @@
-"""Why a network is not sure: each names a class from a confidence of its own on, and of less it makes no answer."""
+"""Why a network is not sure: each names a class only from a confidence of its own on."""
 
 from trashlens.bundle import Bundle
 from trashlens.comparison import Comparison
@@ -11,9 +11,7 @@ __all__ = ["explain_doubt", "render_doubts"]
 def explain_doubt(bundle: Bundle, words: Words) -> str:
     """Return from which confidence on the network names a class, one sentence, text."""
     who = words[f"the.{bundle.role}"]
-    return words["doubt.from"].format(
-        who=f"{who[0].upper()}{who[1:]}", threshold=_write(bundle, words)
-    )
+    return words["doubt.from"].format(who=f"{who[0].upper()}{who[1:]}", threshold=_write(bundle, words))
 
 
 def render_doubts(lineup: Lineup, comparison: Comparison, words: Words) -> str:

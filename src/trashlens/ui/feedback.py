@@ -28,7 +28,7 @@ SAID = {
 
 
 def render_feedback(desk: Desk, source: str, words: Words) -> str:
-    """Return the closed question about the upload at `source`; nothing where no feedback is kept, or of an example."""
+    """Return the closed question about the upload at `source`; none of an example, or where nothing is kept."""
     if desk.feedback is None or is_example(desk, source):
         return ""
     nothing = words["feedback.nothing"]

@@ -128,8 +128,10 @@ def _add_endpoint(desk: Desk) -> None:
     """Publish `/classify`: one image in, `Comparison.to_json()` out, with a map each where asked to `explain`."""
 
     async def classify(image: str | None, explain: bool = False) -> dict[str, Any]:
-        """What each network says about a photo. Where `sure` is false its `label` is a guess, and counts for nothing:
-        networks disagree where those that are sure name different classes.
+        """Return what each network says about a photo.
+
+        Where `sure` is false its `label` is a guess, and counts for nothing: networks disagree where those that
+        are sure name different classes.
         """
         if image is None:
             raise gr.Error(NOT_UPLOADED, print_exception=False)

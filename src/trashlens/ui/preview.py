@@ -1,4 +1,4 @@
-"""What the Photo tab shows in place of a photo that the browser cannot: the server's copy, and before it the name."""
+"""What the Photo tab shows in place of a photo that the browser cannot: its name, then a copy."""
 
 from base64 import b64encode
 from html import escape
