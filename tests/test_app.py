@@ -242,10 +242,31 @@ def test_a_bad_file_gets_its_sentence_and_the_next_photo_its_answer(page: Page, 
     expect(page.locator("[data-testid=toast-body]")).to_contain_text(sentence)
     expect(page.locator("[data-testid=toast-body] .toast-title")).to_have_text("Error")
     expect(page.locator("#photo-results [role=alert]")).to_contain_text(sentence)
+    expect(page.locator("#photo-results")).to_have_attribute("aria-busy", "false")
     expect(winner(page, "teacher")).to_have_text("waiting")
     expect(page.locator("#photo-details .tl-advice")).to_have_count(0)
     send(page, "good.jpg", encode(coloured_photo("trash")))
     expect(winner(page, "teacher")).to_have_text("trash")
+
+
+DROP = """([place, name, type]) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["not a photo"], name, { type }));
+    const options = { dataTransfer, bubbles: true, cancelable: true };
+    document.querySelector(place).dispatchEvent(new DragEvent("drop", options));
+}"""
+
+
+def test_a_file_that_is_no_image_gets_its_sentence_when_it_is_dropped(page: Page) -> None:
+    toast, alert = page.locator("[data-testid=toast-body]"), page.locator("#photo-results [role=alert]")
+    page.evaluate(DROP, ["#photo h2", "notes.txt", "text/plain"])  # where there is no photo yet
+    expect(alert).to_contain_text(BAD["text"][2])
+    expect(toast.locator(".toast-title")).to_have_text("Error")  # once
+    send(page, "good.jpg", encode(coloured_photo("metal")))
+    expect(winner(page, "teacher")).to_have_text("metal")
+    page.evaluate(DROP, ["#photo img", "photo.unheard-of", ""])  # on the photo
+    expect(alert).to_contain_text(BAD["text"][2])
+    expect(winner(page, "teacher")).to_have_text("waiting")
 
 
 def test_a_file_over_the_limit_gets_a_sentence(page: Page, tmp_path: Path) -> None:
@@ -291,11 +312,11 @@ def test_the_visitors_region_names_the_container_and_is_remembered(chromium: Bro
 
 def test_a_snapshot_is_classified_and_its_camera_released_with_the_tab(page: Page) -> None:
     page.get_by_label("Capture from camera").click()
-    page.locator("#photo [title='grant webcam access'] button").click()
+    page.locator("#photo [title='Allow the camera'] button").click()
     page.locator("#photo button.capture-button").click()
     expect(winner(page, "teacher")).to_have_text(re.compile("cardboard|plastic"))
     page.get_by_label("Remove Image").click()
-    page.locator("#photo [title='grant webcam access'] button").click()
+    page.locator("#photo [title='Allow the camera'] button").click()
     page.locator("#photo button.capture-button").wait_for()
     page.wait_for_function("window.tracks.at(-1).readyState === 'live'")
     page.get_by_role("tab", name="Webcam").click()

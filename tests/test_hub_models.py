@@ -68,9 +68,14 @@ def models(toy_models: Path, tmp_path: Path) -> Path:
 
 
 def tree_of(models: Path) -> dict[str, bytes]:
-    """Return the files of the bundles by their path in the repository."""
-    paths = [f"{role}/{name}" for role in ROLES for name in ("bundle.json", "model.onnx")]
-    return {path: (models / path).read_bytes() for path in paths}
+    """Return the files of the bundles by their path in the repository, which their records name."""
+    graphs = {f"{role}/model.onnx": (models / role / "model.onnx").read_bytes() for role in ROLES}
+    records = {}
+    for role in ROLES:
+        record = json.loads((models / role / "bundle.json").read_text())
+        record["provenance"]["hub"] = {"repo": REPO}
+        records[f"{role}/bundle.json"] = f"{json.dumps(record, indent=2)}\n".encode()
+    return graphs | records
 
 
 def test_a_new_repository_gets_everything_in_one_commit(hub: Hub, models: Path) -> None:
@@ -331,14 +336,17 @@ def test_a_checkpoint_stays_its_bundles_own_when_its_run_is_synced(
     assert any("was not exported from it" in note for note in outcome.notes) != goes_along
 
 
-def test_a_bundle_comes_back_from_the_hub_as_it_was(hub: Hub, models: Path) -> None:
+def test_a_bundle_comes_back_from_the_hub_as_it_was_and_names_its_page(hub: Hub, models: Path) -> None:
+    def published() -> Bundle:
+        return replace(Bundle.load(models / "student"), provenance={"hub": {"repo": REPO}})
+
     publish_models(REPO, models)
-    first = Bundle.load(models / "student")
+    first = published()
     pin = version_of(models)
     toy_bundle("student", toy_model(sharpness=30.0)).write(models / "student")
     publish_models(REPO, models)
     assert Bundle.from_hub(REPO, role="student", revision=pin) == first
-    assert Bundle.from_hub(REPO) == Bundle.load(models / "student") != first
+    assert Bundle.from_hub(REPO) == published() != first
     fetched = len(hub.requests)
     commit = hub.repos["model", REPO].commits[1].oid
     assert Bundle.from_hub(REPO, role="student", revision=commit) == first

@@ -14,7 +14,7 @@ from huggingface_hub import SpaceCard
 from packaging.requirements import Requirement
 
 from trashlens.__main__ import main
-from trashlens.bundle import ROLES, load_bundles
+from trashlens.bundle import ROLES, load_bundle, load_bundles
 from trashlens.errors import BundleError, HubError
 from trashlens.hub import space as space_module
 from trashlens.hub.changes import Files
@@ -43,6 +43,9 @@ def staged(toy_models: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "staged"
     folder.mkdir()
     stage_space(folder, checkout=Checkout(root=ROOT), models=toy_models, model_repo="ada/trash")
+    for role, bundle in load_bundles(folder / "models").items():
+        assert bundle.provenance["hub"] == {"repo": "ada/trash"}
+        assert bundle.sha256 == load_bundle(toy_models, role).sha256
     return folder
 
 

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "bundle": {"errors", "files", "image"},
     "machine": set(),
     "providers": {"errors"},
+    "published": set(),
     "classifier": {"errors", "image", "bundle", "machine", "providers"},
     "comparison": {"image", "classifier"},
     "batch": {"errors", "bundle", "classifier", "comparison", "providers"},
@@ -38,7 +39,10 @@ MAY_IMPORT = {
     "benchmark": {"errors", "image", "bundle", "machine", "classifier", "comparison", "benchmark"},
     "records": {"bundle"},
     "scoreboard": {"bundle", "records", "scoreboard"},
-    "hub": {"errors", "files", "bundle", "hub_token", "machine", "records", "scoreboard", "hub"},
+    "hub": {
+        *("errors", "files", "bundle", "hub_token", "machine", "published", "records", "scoreboard"),
+        "hub",
+    },
     "lineup": {"errors", "bundle", "classifier", "machine", "providers"},
     "server": {
         "errors",
@@ -73,7 +77,7 @@ MAY_IMPORT = {
     "training.objectives": {"training.objectives"},
     "training.evaluate": {"errors", "training.evaluate"},
     "training.tracking": {
-        *("errors", "files", "image", "bundle", "classifier"),
+        *("errors", "files", "image", "bundle", "classifier", "published"),
         *(f"training.{n}" for n in ("checkpoint", "evaluate", "tracking")),
     },
     "training.shipped": {"errors"},

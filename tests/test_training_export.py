@@ -18,6 +18,7 @@ from trashlens.classifier import Classifier
 from trashlens.errors import DataError, ExportError, TrainingError
 from trashlens.scoreboard import format_table
 from trashlens.training import export as export_module
+from trashlens.training import report
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
 from trashlens.training.data import read_photos
 from trashlens.training.evaluate import NEVER
@@ -283,8 +284,9 @@ def test_the_command_exports_and_evaluates(
 
 
 def test_what_was_measured_is_kept_in_the_record(
-    toy_models: Path, processed: Path, tmp_path: Path
+    toy_models: Path, processed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(report, "measure_memory", lambda _, roles: dict.fromkeys(roles, 7.5))
     models = tmp_path / "models"
     shutil.copytree(toy_models, models)
     photos = labelled_photos(processed / "test", LABELS)
@@ -293,6 +295,7 @@ def test_what_was_measured_is_kept_in_the_record(
     assert record["metrics"] == json.loads(json.dumps(measured["baseline"].metrics))
     assert set(record["metrics"]) == {"test", "latency"}
     assert record["metrics"]["latency"]["requests"] == 18
+    assert record["metrics"]["latency"]["memory_mb"] == 7.5
 
 
 def test_the_report_counts_what_the_bundles_answer(toy_models: Path, processed: Path) -> None:

@@ -11,6 +11,7 @@ from conftest import LABELS
 from PIL import Image
 
 from trashlens.__main__ import main
+from trashlens.benchmark import inference
 from trashlens.bundle import Bundle, load_bundles
 from trashlens.errors import DataError
 from trashlens.scoreboard import format_report
@@ -32,9 +33,10 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_pairs_are_kept_with_the_bundle_they_were_measured_against(
-    models: Path, processed: Path
+def test_pairs_are_kept_with_the_bundle_they_were_measured_against_and_what_memory_it_takes(
+    models: Path, processed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(inference, "MEMORY_REPEATS", 1)
     photos = labelled_photos(processed / "test", LABELS)
     groups = [f"an object of {label}" for _, label in photos]
     evaluate_bundles(models, photos, write=True, groups=groups)
@@ -49,6 +51,8 @@ def test_pairs_are_kept_with_the_bundle_they_were_measured_against(
     assert kept["student"].metrics["test"]["paired"]["baseline"]["difference"] == pytest.approx(6 / 18)
     assert kept["student"].metrics["test"]["paired"]["teacher"]["p"] == 1
     assert set(test["paired"]) == {"teacher", "student"}
+    for bundle in kept.values():
+        assert 0 < bundle.metrics["latency"]["memory_mb"] < 200
     assert "an object" not in (models / "baseline" / "bundle.json").read_text()
 
 
@@ -81,6 +85,7 @@ def test_the_speed_is_kept_with_the_teacher_it_was_measured_against(
     measured = evaluate_bundles(models, labelled_photos(processed / "test", LABELS))
     for bundle in measured.values():
         assert bundle.metrics["latency"]["teacher"] == measured["teacher"].short_id
+        assert "memory_mb" not in bundle.metrics["latency"]  # nothing is kept
 
 
 @pytest.mark.parametrize("name", RESERVED)

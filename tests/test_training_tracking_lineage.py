@@ -59,6 +59,7 @@ def study(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             assert main(["train", "recipe.yaml", *options, f"--seed={ROLES.index(role)}"]) == 0
             assert main(["export", f"runs/{role}", "--models=models"]) == 0
         photos = labelled_photos(Path("data/processed/test"), LABELS)
+        patch.setattr("trashlens.training.report.measure_memory", lambda *_: {})
         evaluate_bundles(Path("models"), photos, write=True, runs=Path("runs/evaluate"))
         wandb.teardown()  # waits until W&B's own process has written everything
         yield folder

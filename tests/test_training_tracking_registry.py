@@ -70,10 +70,16 @@ def new(tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Return the files below a folder by path; records without the version they were pulled as."""
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    for path in [path for path in found if path.endswith("bundle.json")]:
+        record = json.loads(found[path])
+        record["provenance"].pop("artifact", None)
+        found[path] = json.dumps(record).encode()
+    return found
 
 
-def test_pull_puts_the_published_bytes_in_place(
+def test_pull_puts_the_published_graph_in_place_and_its_record_names_the_version(
     server: WandbServer, models: Path, new: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = json.loads((new / "bundle.json").read_text())
@@ -87,6 +93,10 @@ def test_pull_puts_the_published_bytes_in_place(
     sha256 = Bundle.load(new).sha256
     assert capsys.readouterr().out == f"student <- {STUDENT}:v0 (sha256 {sha256})\n"
     assert contents(models) == before | {f"student/{name}": data for name, data in published.items()}
+    assert Bundle.load(models / "student").provenance["artifact"] == {
+        "name": f"{STUDENT}:v0",
+        "url": f"{server.url}/{PROJECT}/artifacts/bundle/student-bundle/v0",
+    }
     assert server.unknown == []
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,24 @@ def test_too_many_photos_are_one_sentence_and_the_next_batch_works(
     expect(page.locator("#batch")).to_contain_text("Send up to 6 photos")
     send(page, files[:1])
     expect(page.locator("#batch tbody tr")).to_have_count(1)
+
+
+def test_the_list_says_what_its_links_are_and_that_it_grows_and_is_cleared(
+    page: Page, files: list[Path]
+) -> None:
+    send(page, files[:1])
+    expect(page.locator("#batch tbody tr")).to_have_count(1)
+    expect(page.locator("#batch .tl-note")).to_contain_text("Photos that you add join these.")
+    link = page.locator("#batch-files a[download]")
+    expect(link).to_have_accessible_name(re.compile(r"^Download =box\.jpg, [\d.]+\s.?B"))
+    expect(page.locator("#batch-files").get_by_role("button", name="Add files")).to_be_visible()
+    expect(page.locator("[aria-label*='common.']")).to_have_count(0)
+    send(page, files[2:])
+    expect(page.locator("#batch tbody tr")).to_have_count(3)
+    page.get_by_role("button", name="Clear the list").press("Enter")
+    expect(page.locator("#batch")).to_contain_text("Send up to 6 photos")
+    expect(link).to_have_count(0)
+    expect(page.locator("#batch-files button.upload-container")).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

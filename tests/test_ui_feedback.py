@@ -12,6 +12,7 @@ from trashlens.lineup import load_lineup
 from trashlens.server.desk import Desk
 from trashlens.server.feedback import Feedback
 from trashlens.server.settings import Settings
+from trashlens.ui.examples import DRAWINGS
 from trashlens.ui.feedback import render_feedback
 from trashlens.ui.page import build_page
 from trashlens.ui.words import ENGLISH, load_words
@@ -42,6 +43,16 @@ def test_consent_names_the_place(
     assert re.findall(r'type="radio" name="label" value="(\w+)"', page) == [*LABELS, "none"]
     assert "checked" not in page
     assert '<button type="submit" disabled>' in page
+
+
+def test_the_pages_own_examples_are_not_asked_for(toy_models: Path, tmp_path: Path) -> None:
+    desk = Desk(load_lineup(toy_models), Settings(), Feedback(tmp_path, most_bytes=1))
+    sent = tmp_path / "renamed.jpg"
+    sent.write_bytes((DRAWINGS / "glass.jpg").read_bytes())
+    assert render_feedback(desk, str(sent), WORDS) == ""
+    # As many bytes, and others.
+    sent.write_bytes(sent.read_bytes()[:-1] + b"x")
+    assert "<form" in render_feedback(desk, str(sent), WORDS)
 
 
 def test_a_path_is_text(toy_models: Path, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -286,13 +288,45 @@ def test_it_stays_open_for_the_next_photo_and_shows_that_one(page: Page) -> None
     assert warmth(teacher, 0.75, 0.31) == pytest.approx(0, abs=4)
 
 
-def test_a_photo_that_the_browser_cannot_draw_leaves_the_map_alone(page: Page) -> None:
-    panel = send(page, "scan.tiff", encode(green_corner(), "TIFF"))
+@pytest.mark.parametrize("wide", [True, False])
+def test_of_a_very_long_photo_the_middle_is_drawn(page: Page, wide: bool) -> None:
+    size = (1500, 200) if wide else (200, 1500)
+    panel = send(page, "long.png", encode(green_corner(size), "PNG"))
     open_by_keyboard(page, panel)
     teacher = panel.get_by_role("img", name="Heat map of the teacher for glass")
-    assert teacher.evaluate("canvas => canvas.width / canvas.height") == 1
-    assert warmth(teacher, 0.75, 0.25) > 60
-    assert warmth(teacher, 0.25, 0.75) == pytest.approx(0, abs=4)
+    shape = teacher.evaluate("canvas => [canvas.width, canvas.height]")
+    assert max(shape) / min(shape) == pytest.approx(1.5, abs=0.01)
+    places = {(0.65, 0.25): True, (0.35, 0.25): False, (0.35, 0.75): False, (0.95, 0.25): False}
+    for (x, y), warm in places.items():
+        # Upright, the square is the middle of the height.
+        place = (x, y) if wide else (0.5 + 1.5 * (x - 0.5), 0.5 + (y - 0.5) / 1.5)
+        if 0 < place[0] < 1:
+            assert (warmth(teacher, *place) > 60) == warm, place
+
+
+def test_a_photo_that_the_browser_cannot_show_is_shown_as_the_servers_copy(page: Page) -> None:
+    panel = send(page, "scan.tiff", encode(green_corner((1600, 1200)), "TIFF"))
+    photo = page.locator("#photo img")
+    expect(photo).to_have_attribute("src", re.compile("^data:image/jpeg"))
+    assert photo.evaluate("photo => [photo.naturalWidth, photo.naturalHeight]") == [640, 480]
+    open_by_keyboard(page, panel)
+    teacher = panel.get_by_role("img", name="Heat map of the teacher for glass")
+    assert teacher.evaluate("canvas => canvas.width / canvas.height") == pytest.approx(4 / 3, abs=0.01)
+    assert warmth(teacher, 0.69, 0.25) > 60
+    assert warmth(teacher, 0.31, 0.75) == pytest.approx(0, abs=4)
+    page.get_by_label("Remove Image").click()
+    send(page, "bottle.png", encode(green_corner(), "PNG"))
+    expect(photo).to_have_attribute("src", re.compile("bottle.png$"))
+    assert page.locator("template.tl-copy").count() == 0
+
+
+def test_what_cannot_be_read_is_shown_by_its_name(page: Page) -> None:
+    file = {"name": "<b>& notes.png", "mimeType": "image/png", "buffer": b"no image"}
+    page.locator("#photo input[type=file]").set_input_files(file)
+    photo = page.locator("#photo img")
+    expect(photo).to_have_attribute("src", re.compile("^data:image/svg"), timeout=TIMEOUT_MS)
+    assert "notes.png</text>" in unquote(photo.get_attribute("src") or "")
+    page.wait_for_function("document.querySelector('#photo img').naturalWidth === 320")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -277,6 +277,17 @@ def test_links_lead_where_the_provenance_says_and_only_to_https(bundles: dict[st
         assert links == expected | ({url: version} if is_link else {})
 
 
+def test_the_recipe_is_summed_up_always_and_the_model_page_named_where_there_is_one(
+    bundles: dict[str, Bundle],
+) -> None:
+    html = render_scores(serve(bundles), WORDS)
+    assert "<dd>mobilenetv2_100, 192 px, 40 epochs</dd>" in html
+    assert "<dd>mobilenetv2_100, 192 px, 40 epochs, taught by the teacher (hinton)</dd>" in html
+    assert html.count("<summary>The whole recipe</summary>") == len(ROLES)
+    assert WORDS["link.page"] not in html
+    assert 'href=""' not in html
+
+
 def test_the_networks_have_the_colours_of_the_pictures() -> None:
     css = (Path(scores.__file__).parent / "scores.css").read_text()
     light = css.partition(".dark")[0]

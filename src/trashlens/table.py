@@ -39,7 +39,11 @@ class Row:
 
 
 def column_names(roles: Sequence[str]) -> list[str]:
-    """Return the names of the columns, those of the networks as `trashlens.batch` has them."""
+    """Return the names of the columns, those of the networks as `trashlens.batch` has them.
+
+    `disagree` is whether the networks that are sure name more than one class; a label that is not sure is a guess,
+    and counts for nothing.
+    """
     asked = [f"{role}_{what}" for role in roles for what in ("label", "sure", "confidence")]
     return ["file", *asked, "disagree", "problem"]
 

@@ -17,7 +17,7 @@ from trashlens.bundle import LIVE, Bundle, load_bundles, load_copies
 from trashlens.classifier import Classifier
 from trashlens.machine import count_cores
 
-__all__ = ["InferenceResult", "SessionResult", "measure_inference"]
+__all__ = ["InferenceResult", "SessionResult", "measure_inference", "measure_memory"]
 
 MEMORY_REPEATS = 3
 """Fresh processes for each network and number of threads at most; the median counts, and they hardly differ."""
@@ -103,6 +103,18 @@ def _open(bundle: Bundle, image: Image.Image, *, threads: int) -> Callable[[], N
     """Return a call that runs the network once, on a ready input."""
     classifier = Classifier(bundle, threads=threads)
     return partial(classifier.infer, bundle.preprocess(image)[np.newaxis])
+
+
+def measure_memory(models: Path, roles: Sequence[str]) -> dict[str, float]:
+    """Return what each role's session adds to a fresh process, 10⁶ bytes, with a thread a core as it is served.
+
+    Raises:
+        BenchmarkError: a process did not end well.
+    """
+    threads = count_cores()
+    keys = [(role, threads) for role in roles]
+    grown_mb = _measure_memory(models, keys, repeats=MEMORY_REPEATS)
+    return {role: grown_mb[role, threads] for role in roles}
 
 
 def _measure_memory(models: Path, keys: Sequence[Key], *, repeats: int) -> dict[Key, float]:

@@ -47,7 +47,8 @@ def predict_command(argv: Sequence[str]) -> int:
         "--csv",
         action="store_true",
         help="print a table as CSV instead, for `> FILE`: a photo that cannot be read has a row, too, with "
-        "the reason; before a name that a spreadsheet would compute (=, +, -, @) stands an apostrophe",
+        "the reason; `disagree` is whether the networks that are sure name different classes; before a name that "
+        "a spreadsheet would compute (=, +, -, @) stands an apostrophe",
     )
     add_models(parser)
     parser.add_argument(

@@ -14,6 +14,7 @@ from trashlens.hub.card import is_measured, write_card
 from trashlens.hub.changes import Files, Head, compare
 from trashlens.hub.client import connect, explain, retry
 from trashlens.hub.repository import Outcome, Repository, check_name
+from trashlens.published import note_place
 from trashlens.scoreboard import draw_pictures
 
 __all__ = ["publish_models", "version_of"]
@@ -36,6 +37,7 @@ def publish_models(
 ) -> Outcome:
     """Make the model repository `repo` hold the three bundles below `models`, and tag them.
 
+    Each record names the repository, whatever it named before; those below `models` stay as they are.
     `checkpoints` is the folder of the training runs, `<role>/model.safetensors`; the Space `space` and the
     code's address `source` are named in the card. A dry run sends nothing.
 
@@ -48,8 +50,12 @@ def publish_models(
     bundles = load_bundles(models)
     version = version_of(models)
     files: dict[str, Path | bytes] = {
-        f"{role}/{name}": models / role / name for role in bundles for name in (MODEL_FILE, JSON_FILE)
+        f"{role}/{MODEL_FILE}": models / role / MODEL_FILE for role in bundles
     }
+    for role in bundles:
+        files[f"{role}/{JSON_FILE}"] = note_place(
+            (models / role / JSON_FILE).read_bytes(), hub={"repo": repo}
+        )
     found, notes = _find_checkpoints(bundles, checkpoints)
     files |= found | _draw(bundles)
     card = write_card(bundles, repo=repo, version=version, space=space, source=source)

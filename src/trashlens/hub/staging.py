@@ -11,6 +11,7 @@ from huggingface_hub import SpaceCardData
 from trashlens.bundle import JSON_FILE, LIVE, MODEL_FILE, load_bundles, load_copies
 from trashlens.errors import HubError
 from trashlens.hub.checkout import Checkout
+from trashlens.published import note_place
 
 __all__ = ["format_requirements", "list_files", "stage_space"]
 
@@ -43,6 +44,9 @@ def stage_space(
         (folder / "models" / kept).mkdir(parents=True)
         for name in (MODEL_FILE, JSON_FILE):
             shutil.copy(models / kept / name, folder / "models" / kept)
+    for role in bundles if model_repo else ():
+        record = folder / "models" / role / JSON_FILE
+        record.write_bytes(note_place(record.read_bytes(), hub={"repo": model_repo}))
     datasets = {(bundle.provenance.get("data") or {}).get("dataset") for bundle in bundles.values()}
     card = _write_card(
         gradio=gradio,

@@ -5,7 +5,7 @@ from trashlens.image.decode import decode_image
 from trashlens.image.folders import list_labelled, list_photos, walk_photos
 from trashlens.image.limits import DEFAULT_LIMITS, READABLE, ImageLimits, check_bytes
 from trashlens.image.preprocess import Preprocess
-from trashlens.image.thumbnail import encode_thumbnail
+from trashlens.image.thumbnail import encode_preview, encode_thumbnail
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -15,6 +15,7 @@ __all__ = [
     "Preprocess",
     "check_bytes",
     "decode_image",
+    "encode_preview",
     "encode_thumbnail",
     "is_archive",
     "list_labelled",

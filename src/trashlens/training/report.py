@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from trashlens.benchmark.inference import measure_memory
 from trashlens.benchmark.timing import Times
 from trashlens.bundle import ROLES, Bundle, load_bundles
 from trashlens.classifier import Classifier
@@ -78,10 +79,12 @@ def evaluate_bundles(
     comparison with each other network. `groups` names the object on each photo, over which intervals are drawn;
     `trained` says whether it is on a training photo too, by which `metrics[name]["objects"]` parts the score.
     `unrelated` are named photos of no waste; `metrics["unrelated"]` says how many were rejected. With `write`
-    the numbers are kept in each bundle.json; with `runs` the bundles and what they answer are recorded in W&B,
+    the numbers are kept in each bundle.json, with the memory that each network takes, which costs fresh processes;
+    with `runs` the bundles and what they answer are recorded in W&B,
     as a run whose files lie there. `roles` are those of which a new version is kept and recorded.
 
     Raises:
+        BenchmarkError: a process that measures memory did not end well.
         BundleError: a bundle is missing or damaged.
         DataError: there are no photos, or `name` is one of `RESERVED`.
         ImageError: one of them cannot be read.
@@ -97,6 +100,7 @@ def evaluate_bundles(
     answers = {role: collect_answers(photos, comparisons, bundle) for role, bundle in bundles.items()}
     members = None if groups is None else np.array(groups)
     known = None if trained is None else np.array(trained)
+    memory_mb = measure_memory(models, [role for role in bundles if role in roles]) if write else {}
     measured = {}
     for role, bundle in bundles.items():
         metrics = {
@@ -106,7 +110,10 @@ def evaluate_bundles(
                 "paired": _compare_with_others(bundles, answers, role, groups=members),
                 **_part_by_object(*answers[role], bundle, groups=members, trained=known),
             },
-            "latency": _latency(comparisons, role, teacher=bundles["teacher"].short_id),
+            "latency": {
+                **_latency(comparisons, role, teacher=bundles["teacher"].short_id),
+                **({"memory_mb": memory_mb[role]} if role in memory_mb else {}),
+            },
         }
         if unrelated:
             metrics["unrelated"] = rejection_rate(classifiers[role], unrelated)

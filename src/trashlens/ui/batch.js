@@ -1,4 +1,5 @@
-// Sorts the table of the Batch tab by the column whose head is pressed, and backwards when it is pressed again.
+// Sorts the table of the Batch tab by the column whose head is pressed, and backwards when it is pressed again; clears
+// the list of files, and names its links.
 
 const collator = new Intl.Collator(undefined, { numeric: true });
 const findKey = (row, column) => {
@@ -18,4 +19,21 @@ element.addEventListener("click", ({ target }) => {
     const keyed = [...body.rows].map((row) => ({ row, key: findKey(row, head.cellIndex) }));
     keyed.sort((one, other) => direction * collator.compare(one.key, other.key));
     body.append(...keyed.map(({ row }) => row));
+});
+
+element.addEventListener("click", ({ target }) => {
+    const again = target.closest(".tl-again");
+    if (!again) return;
+    const files = document.querySelector("#batch-files");
+    [...files.querySelectorAll("button[aria-label]")].find((one) => one.ariaLabel === again.dataset.clear)?.click();
+    // What had the focus goes away with the table.
+    requestAnimationFrame(() => files.querySelector("button.upload-container")?.focus());
+});
+
+// Gradio's links say a size and an arrow.
+watch("value", () => {
+    const said = element.querySelector(".tl-batch")?.dataset.file;
+    if (!said) return;
+    for (const link of document.querySelectorAll("#batch-files a[download]"))
+        link.ariaLabel = `${said.replace("{name}", () => link.download)}, ${link.textContent.trim()}`;
 });

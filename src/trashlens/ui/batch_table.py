@@ -23,7 +23,7 @@ def order_rows(seen: Sequence[Seen]) -> list[Seen]:
 
 
 def render_table(seen: Sequence[Seen], roles: Sequence[str], words: Words, *, download: str) -> str:
-    """Return the rows in their order below a summary and a link to the address `download`."""
+    """Return the rows in their order below a summary, a link to `download`, and what clears the list."""
     heads = [words["batch.photo"], *(words[f"role.{role}"].capitalize() for role in roles)]
     cells = "".join(
         f'<th scope="col"{sorted_by}><button type="button">{name}</button></th>'
@@ -32,8 +32,11 @@ def render_table(seen: Sequence[Seen], roles: Sequence[str], words: Words, *, do
     rows = "".join(_render_row(one, roles, words) for one in seen)
     summary = _sum_up([one.row for one in seen], words)
     return (
-        f'<div class="tl-batch"><div class="tl-summary"><p role="status">{summary}</p>'
-        f'<a class="tl-download" download="trashlens.csv" href="{download}">{words["batch.download"]}</a></div>'
+        f'<div class="tl-batch" data-file="{words["batch.file"]}"><div class="tl-summary">'
+        f'<p role="status">{summary}</p>'
+        f'<a class="tl-download" download="trashlens.csv" href="{download}">{words["batch.download"]}</a>'
+        f'<button type="button" class="tl-again" data-clear="{words["gradio.clear"]}">{words["batch.clear"]}'
+        f'</button></div><p class="tl-note">{words["batch.note"]}</p>'
         f'<table><thead><tr data-said="{words["batch.sort"]}">{cells}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )

@@ -8,6 +8,7 @@ from trashlens.classifier import Prediction
 from trashlens.comparison import Comparison
 from trashlens.errors import BundleError
 from trashlens.lineup import Lineup
+from trashlens.ui.doubts import explain_doubt
 from trashlens.ui.words import Words
 
 __all__ = [
@@ -165,7 +166,8 @@ def _render_card(bundle: Bundle, prediction: Prediction, speed: str, words: Word
     answer = (
         f"<strong>{name}</strong><span>{share}</span>"
         if sure
-        else f"<strong>{words['card.unsure']}</strong><small>{guess}</small>"
+        else f'<strong title="{escape(explain_doubt(bundle, words))}">{words["card.unsure"]}</strong>'
+        f"<small>{guess}</small>"
     )
     return (
         f'<article class="tl-card" data-role="{bundle.role}" data-bundle="{prediction.bundle}" {looks}>'

@@ -55,7 +55,9 @@ function show({ confidences, infer_ms }) {
     card.classList.remove("tl-blank");
     if (sure) card.dataset.class = label;
     else card.dataset.unsure = "";
-    card.querySelector(".tl-winner strong").textContent = sure ? className : WORDS["card.unsure"];
+    const winner = card.querySelector(".tl-winner strong");
+    winner.textContent = sure ? className : WORDS["card.unsure"];
+    if (!sure) winner.title = WORDS.why;
     const rest = document.createElement(sure ? "span" : "small");
     rest.textContent = sure ? share : fill(WORDS["card.guess"], { label: className, share });
     card.querySelector(".tl-winner").append(rest);

@@ -19,6 +19,7 @@ from trashlens.server.desk import Desk
 from trashlens.server.refusals import refuse
 from trashlens.ui.camera import CameraTab, build_camera_tab
 from trashlens.ui.cards import name_roles, render_empty
+from trashlens.ui.doubts import explain_doubt
 from trashlens.ui.examples import render_examples
 from trashlens.ui.words import Parts, Words
 
@@ -68,6 +69,7 @@ def _render(desk: Desk, words: Words) -> CameraTab:
         said={
             **words.pick(*SAID),
             "says": words["verdict.names.one"].format(who=who, label="{label}") + ".",
+            "why": explain_doubt(student.bundle, words) if student else "",
             "doubts": words["verdict.unsure.one"].format(who=who) + ".",
             "classes": {label: words.find("class", label) for label in labels},
         },

@@ -19,7 +19,7 @@ from trashlens.server.desk import Desk
 from trashlens.server.refusals import refuse
 from trashlens.ui.words import Parts, Words
 
-__all__ = ["MOST", "build_photo_examples", "examples_routes", "render_examples"]
+__all__ = ["MOST", "build_photo_examples", "examples_routes", "is_example", "render_examples"]
 
 MOST = 12
 """Examples that are shown; further photos of a folder are not."""
@@ -35,6 +35,8 @@ class _Example:
     """Below the page's."""
     thumbnail: bytes
     """A JPEG."""
+    sha256: str
+    """Of the file, hexadecimal."""
 
 
 def build_photo_examples(desk: Desk, parts: Parts) -> None:
@@ -91,6 +93,18 @@ def examples_routes(desk: Desk) -> list[Route]:
     return [Route("/examples/{version}/{name}", give)]
 
 
+def is_example(desk: Desk, source: str) -> bool:
+    """Return whether the upload at `source` is one of the page's own examples, whatever its name."""
+    path, examples = Path(source), _load(desk.settings.examples or DRAWINGS)
+    try:
+        # Few photos are as large as an example, and only those are read.
+        if path.stat().st_size not in {one.path.stat().st_size for one in examples}:
+            return False
+        return sha256(path.read_bytes()).hexdigest() in {one.sha256 for one in examples}
+    except OSError:  # swept meanwhile
+        return False
+
+
 @cache
 def _load(folder: Path) -> tuple[_Example, ...]:
     """Return the first photos of a folder, by name; decoded once, however many tabs show them."""
@@ -103,8 +117,9 @@ def _load(folder: Path) -> tuple[_Example, ...]:
 
 def _open(path: Path) -> _Example:
     try:
-        version = sha256(path.read_bytes()).hexdigest()[:16]
+        digest = sha256(path.read_bytes()).hexdigest()
         thumbnail = encode_thumbnail(decode_image(path))
     except (ImageError, OSError) as error:
         raise ImageError(f"The example {path} cannot be offered: {first_line(error)}") from error
-    return _Example(path=path, address=quote(f"examples/{version}/{path.name}"), thumbnail=thumbnail)
+    address = quote(f"examples/{digest[:16]}/{path.name}")
+    return _Example(path=path, address=address, thumbnail=thumbnail, sha256=digest)

@@ -9,6 +9,7 @@ from trashlens.server.desk import Desk
 from trashlens.server.feedback import FAILED, FULL, Feedback
 from trashlens.server.feedback_route import GONE, list_labels
 from trashlens.server.refusals import BUSY
+from trashlens.ui.examples import is_example
 from trashlens.ui.refusals import reword
 from trashlens.ui.words import Words
 
@@ -27,8 +28,8 @@ SAID = {
 
 
 def render_feedback(desk: Desk, source: str, words: Words) -> str:
-    """Return the closed question about the upload at `source`, or nothing where no feedback is kept."""
-    if desk.feedback is None:
+    """Return the closed question about the upload at `source`; none of an example, or where nothing is kept."""
+    if desk.feedback is None or is_example(desk, source):
         return ""
     nothing = words["feedback.nothing"]
     choices = "".join(

@@ -1,6 +1,7 @@
 // What the networks looked at: draws their maps over the photo that is on the page, once the visitor opens the panel.
 {
     const LONGER_PX = 560; // of a picture, about twice what a screen shows of it
+    const WIDEST = 3 / 2; // of a picture, and the tallest; of more only the middle is drawn, around what a network sees
     const FINE = 96; // points along a map's side at which its few numbers are read
     // From matplotlib's inferno, whose lightness rises evenly and which colour-blind visitors tell apart as well; what
     // speaks for nothing lets the photo through.
@@ -46,9 +47,10 @@
     function draw(canvas, photo) {
         // Without a photo, the square alone.
         const { naturalWidth, naturalHeight } = photo ?? { naturalWidth: 1, naturalHeight: 1 };
-        const scale = LONGER_PX / Math.max(naturalWidth, naturalHeight);
-        canvas.width = Math.max(1, Math.round(naturalWidth * scale));
-        canvas.height = Math.max(1, Math.round(naturalHeight * scale));
+        const shorter = Math.min(naturalWidth, naturalHeight);
+        const shown = [naturalWidth, naturalHeight].map((side) => Math.min(side, WIDEST * shorter));
+        const scale = LONGER_PX / Math.max(...shown);
+        [canvas.width, canvas.height] = shown.map((side) => Math.round(side * scale));
         const { width, height } = canvas;
         const side = (photo ? canvas.dataset.share : 1) * Math.min(width, height); // as `Preprocess` cuts it out
         const left = (width - side) / 2;
@@ -61,7 +63,8 @@
         };
         cover(photo ? "#fff" : "#4a4a4a");
         context.imageSmoothingQuality = "high";
-        if (photo) context.drawImage(photo, 0, 0, width, height);
+        const [whole, high] = [naturalWidth * scale, naturalHeight * scale];
+        if (photo) context.drawImage(photo, (width - whole) / 2, (height - high) / 2, whole, high);
         cover("#000", "saturation"); // in greys, so that all colour is the map's
         cover("rgb(0 0 0 / 40%)", "source-over");
         context.drawImage(colour(JSON.parse(canvas.dataset.map)), left, top, side, side);
@@ -77,8 +80,10 @@
 
     // The photo on the page, if it is the one that was answered and this browser can draw it.
     async function findPhoto(name) {
-        const photo = [...document.querySelectorAll("#photo img")].find(({ src }) => src.includes(`/${name}/`));
-        if (!photo) return null;
+        const photo = document.querySelector("#photo img");
+        // Where the server's copy stands in, `preview.js` keeps the address of what was sent.
+        const sent = photo?.src.startsWith("data:image/jpeg") ? photo.dataset.sent : photo?.src;
+        if (!sent?.includes(`/${name}/`)) return null;
         await photo.decode().catch(() => {});
         return photo.naturalWidth ? photo : null;
     }

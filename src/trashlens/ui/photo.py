@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+import anyio.to_thread
 import gradio as gr
+from PIL import Image
 
 from trashlens.errors import TrashlensError
 from trashlens.server.desk import Desk
-from trashlens.ui import feedback, heat, regions
+from trashlens.ui import feedback, heat, preview, regions
 from trashlens.ui.advice import render_advice
 from trashlens.ui.cards import (
     render_cards,
@@ -17,6 +19,7 @@ from trashlens.ui.cards import (
     render_timing,
     render_verdict,
 )
+from trashlens.ui.doubts import render_doubts
 from trashlens.ui.examples import build_photo_examples
 from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
 from trashlens.ui.refusals import reword
@@ -50,7 +53,7 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
                 elem_id="photo-results",
                 apply_default_css=False,
             )
-    scripts = regions.SCRIPT + heat.SCRIPT + feedback.SCRIPT
+    scripts = regions.SCRIPT + preview.SCRIPT + heat.SCRIPT + feedback.SCRIPT
     details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=scripts)
 
     async def show(source: str | None, request: gr.Request) -> AsyncIterator[tuple[str, str]]:
@@ -75,7 +78,8 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
         api_visibility="private",
         **_share_line(desk),
     )
-    shown.then(None, js=f"() => {{ {MARK % 'false'} }}", show_progress="hidden")
+    for ended in (shown.success, shown.failure):  # `then` is not reached after a refusal
+        ended(None, js=f"() => {{ {MARK % 'false'} }}", show_progress="hidden")
     _add_endpoint(desk)
     return photo
 
@@ -103,16 +107,18 @@ async def _answer(desk: Desk, source: str | None, words: Words) -> AsyncIterator
     if source is None:
         yield _render_empty(desk, words), ""
         return
+    decoded: list[Image.Image] = []
     try:
-        comparison = await desk.answer(source, way="photo", explain=True)
+        comparison = await desk.answer(source, way="photo", explain=True, seen=decoded.append)
     except TrashlensError as error:
         sentence = reword(str(error), words)
         yield render_problem(desk.lineup, sentence, words), ""
         raise gr.Error(sentence, print_exception=False) from error
+    copy = await anyio.to_thread.run_sync(preview.render_preview, source, decoded[0])
     yield (
         f'<div role="status">{render_verdict(comparison, words)}</div>'
-        f"{render_cards(desk.lineup, comparison, words)}",
-        f'<div class="tl-details">{heat.render_heat(desk.lineup, comparison, source, words)}'
+        f"{render_cards(desk.lineup, comparison, words)}{render_doubts(desk.lineup, comparison, words)}",
+        f'<div class="tl-details">{copy}{heat.render_heat(desk.lineup, comparison, source, words)}'
         f"{render_advice(comparison, words)}{render_timing(comparison, words)}"
         f"{feedback.render_feedback(desk, source, words)}</div>",
     )
@@ -122,6 +128,11 @@ def _add_endpoint(desk: Desk) -> None:
     """Publish `/classify`: one image in, `Comparison.to_json()` out, with a map each where asked to `explain`."""
 
     async def classify(image: str | None, explain: bool = False) -> dict[str, Any]:
+        """Return what each network says about a photo.
+
+        Where `sure` is false its `label` is a guess, and counts for nothing: networks disagree where those that
+        are sure name different classes.
+        """
         if image is None:
             raise gr.Error(NOT_UPLOADED, print_exception=False)
         try:

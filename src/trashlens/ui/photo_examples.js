@@ -1,4 +1,4 @@
-// The Photo tab's examples, and what is pasted into the tab; runs behind `examples.js`.
+// The Photo tab's examples, and what is pasted into the tab or dropped on it; runs behind `examples.js`.
 
 // Gradio's input takes what is dropped on it whether it is empty, has a photo, or shows the camera.
 const dropOnPhoto = (file) => {
@@ -12,3 +12,13 @@ document.addEventListener("paste", ({ clipboardData }) => {
     const photo = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
     if (photo && element.checkVisibility()) dropOnPhoto(photo);
 });
+// Of what is dropped, Gradio takes only what the browser holds for an image; of the rest it says nothing where a photo is
+// shown already. The server has a sentence for it, or an answer where only the browser does not know the format.
+document.addEventListener("drop", (event) => {
+    const [file] = event.dataTransfer?.files ?? [];
+    if (!file || file.type.startsWith("image/") || !event.target.closest?.("#photo")) return;
+    event.preventDefault(); // the browser would leave the page for it
+    event.stopPropagation();
+    event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true })); // Gradio waits for it no longer
+    dropOnPhoto(new File([file], file.name, { type: "image/unknown" }));
+}, true);

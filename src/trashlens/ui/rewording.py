@@ -13,6 +13,14 @@ from trashlens.ui.words import ENGLISH, Words, load_words
 __all__ = ["render_rewording"]
 
 SCRIPT = Path(__file__).with_suffix(".js")
+SAID = {
+    "gradio.webcam": "Click to Access Webcam",
+    "gradio.grant": "grant webcam access",
+    "gradio.snapshot": "capture photo",
+    "gradio.source": "select input source",
+    "gradio.add": "common.upload",
+}
+"""What Gradio says where that is put right in English, too; of the others the English table has it."""
 
 
 def render_rewording(settings: Settings) -> str:
@@ -26,9 +34,10 @@ def _pair(words: Words, settings: Settings) -> Mapping[str, Mapping[str, str]]:
     """Return by what is said, and by how it begins, what the page says instead."""
     over = too_large(settings)
     english = load_words()[ENGLISH]
-    keys = [key for key in words.sentences if key.startswith("gradio.")]
+    said = {key: SAID.get(key, english[key]) for key in english.sentences if key.startswith("gradio.")}
+    said["photo.alt"] = english["photo.alt"]
     return {
-        "whole": {english[key]: words[key] for key in [*keys, "photo.alt"] if words is not english},
+        "whole": {sentence: words[key] for key, sentence in said.items() if words[key] != sentence},
         # A file over the limit, or no image by its name, is refused in the browser already.
         "begun": {
             "File(s) exceed": reword(over, words),

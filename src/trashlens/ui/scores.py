@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import yaml
 
@@ -89,23 +90,25 @@ def _side_by_side(parts: Mapping[str, str], words: Words) -> str:
 
 
 def _render_links(bundles: Mapping[str, Bundle], words: Words) -> str:
-    """Return each network's run, version, model page and recipe."""
+    """Return each network's run, version, recipe and, where it is published, model page."""
     blocks = "".join(_render_link_block(bundle, words) for bundle in bundles.values())
     return f'<div class="tl-beside">{blocks}</div>'
 
 
 def _render_link_block(bundle: Bundle, words: Words) -> str:
     provenance = bundle.provenance
+    recipe = provenance.get("recipe")
     facts = {
         "run": describe_run(provenance, words),
         "version": _describe_version(bundle),
-        "page": _describe_model_page(bundle, words),
+        **_describe_model_page(bundle),
+        "recipe": _describe_recipe(recipe or {}, words),
     }
     rows = "".join(f"<dt>{words[f'link.{name}']}</dt><dd>{fact}</dd>" for name, fact in facts.items())
-    recipe = provenance.get("recipe")
     text = escape(yaml.safe_dump(recipe, sort_keys=False)) if recipe else ""
     folded = (
-        f'<details><summary>{words["link.recipe"]}</summary><pre tabindex="0" lang="en">{text}</pre></details>'
+        f'<details><summary>{words["link.recipe.whole"]}</summary>'
+        f'<pre tabindex="0" lang="en">{text}</pre></details>'
         if recipe
         else ""
     )
@@ -120,9 +123,25 @@ def _describe_version(bundle: Bundle) -> str:
     return _link(url, name)
 
 
-def _describe_model_page(bundle: Bundle, words: Words) -> str:
+def _describe_model_page(bundle: Bundle) -> dict[str, str]:
+    """Return the `page` on the Hub that the bundle was published on, if any."""
     repo = look_up(bundle.provenance, "hub", "repo")
-    return _link(f"{HUB}/{repo}", escape(repo)) if repo else words["origin.unknown"]
+    return {"page": _link(f"{HUB}/{repo}", escape(repo))} if repo else {}
+
+
+def _describe_recipe(recipe: Mapping[str, Any], words: Words) -> str:
+    """Return network, size, epochs and teaching in a line, or that they are not recorded."""
+    network, side_px = look_up(recipe, "network", "name"), look_up(recipe, "preprocess", "size_px")
+    epochs = look_up(recipe, "schedule", "epochs")
+    if None in (network, side_px, epochs):
+        return words["origin.unknown"]
+    said = words["link.recipe.short"].format(
+        network=escape(str(network)), side=escape(str(side_px)), epochs=escape(str(epochs))
+    )
+    method = look_up(recipe, "objective", "distill", "method")
+    return (
+        words["link.recipe.taught"].format(recipe=said, method=escape(str(method))) if method else said
+    )
 
 
 def _link(url: str | None, text: str) -> str:

@@ -13,6 +13,7 @@ from trashlens.bundle import JSON_FILE, MODEL_FILE, ROLES, Bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import BundleError, TrackingError
 from trashlens.files import replace_folder
+from trashlens.published import note_place
 from trashlens.training.tracking.remote import (
     MissingError,
     Reference,
@@ -41,7 +42,8 @@ class Promotion:
 def pull_bundles(wanted: Reference, models: Path) -> dict[str, str | None]:
     """Fetch bundles into `models`/<role>; return by role the version and hash, None where W&B has none.
 
-    All of them are verified before the first one takes its predecessor's place.
+    All of them are verified before the first one takes its predecessor's place. Their records then name
+    the version as `provenance.artifact`, which they could not before; the graphs are the bytes that W&B holds.
 
     Raises:
         TrackingError: W&B has no such bundle, refuses or does not answer.
@@ -62,9 +64,9 @@ def pull_bundles(wanted: Reference, models: Path) -> dict[str, str | None]:
         _check_labels(fetched | {role: Bundle.load(models / role) for role in staying})
         for role in fetched:
             with replace_folder(models / role) as staging:
-                # The bytes as published: what a visitor downloads is what W&B holds.
-                for name in (MODEL_FILE, JSON_FILE):
-                    shutil.copyfile(Path(temporary) / role / name, staging / name)
+                shutil.copyfile(Path(temporary) / role / MODEL_FILE, staging / MODEL_FILE)
+                record = (Path(temporary) / role / JSON_FILE).read_bytes()
+                (staging / JSON_FILE).write_bytes(note_place(record, artifact=_locate(found[role])))
     versions = {role: f"{name_version(found[role])} (sha256 {b.sha256})" for role, b in fetched.items()}
     return {role: versions.get(role) for role in wanted.roles}
 
@@ -115,6 +117,17 @@ def _fetch(artifact: wandb.Artifact, role: str, folder: Path) -> Bundle:
         problem = str(error).replace(str(folder), name).partition(". ")[0]
         raise BundleError(f"{name} on W&B cannot be used: {problem.rstrip('.')}.") from error
     return bundle
+
+
+def _locate(artifact: wandb.Artifact) -> dict[str, str]:
+    """Return the name of a version and its address, in the project it was made in where a registry links it."""
+    # W&B's own property asks the server once more.
+    collection, _, version = artifact.source_name.partition(":")
+    place = f"{artifact.source_entity}/{artifact.source_project}/artifacts/bundle/{collection}/{version}"
+    return {
+        "name": name_version(artifact),
+        "url": f"{wandb.setup().settings.app_url.rstrip('/')}/{place}",
+    }
 
 
 def _check_labels(bundles: Mapping[str, Bundle]) -> None:
