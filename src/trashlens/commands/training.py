@@ -14,7 +14,7 @@ __all__ = ["data_command", "evaluate_command", "export_command", "train_command"
 
 
 def data_command(argv: Sequence[str]) -> int:
-    """Prepare TrashNet: check, clean, split and resize its photos; or, with --source taco, fetch and cut TACO's."""
+    """Prepare TrashNet: check, clean, split and resize its photos; or TACO, with --source=taco: fetch and cut."""
     from trashlens.training.data import DataConfig, prepare_data
 
     parser = ArgumentParser(prog="trashlens data", description=data_command.__doc__)
@@ -83,7 +83,8 @@ def train_command(argv: Sequence[str]) -> int:
         parser = make_parser(
             prog="trashlens train",
             usage="trashlens train RECIPE [--setting=VALUE ...]",
-            description=f"{train_command.__doc__} Shipped: {names}. Interrupted runs continue.",
+            description=f"{train_command.__doc__} Shipped: {names}. Interrupted runs continue. Files of network "
+            "and of data settings change the recipe's: --network NETWORK.yaml --data DATA.yaml.",
         )
         parser.print_help()
         return 0 if "--help" in argv or "-h" in argv else 2

@@ -72,7 +72,7 @@ class Downloader:
         """Fetch what is not there yet; return why, by path, of those that no server has any more.
 
         Raises:
-            DataError: a server did not answer, or not with an image, in spite of all attempts. What has come stays.
+            DataError: a server gave no answer, or no image, in spite of all attempts; what has come stays.
         """
         wanted = [scene for scene in scenes if not (self.folder / scene.path).is_file()]
         if not wanted:
