@@ -52,8 +52,8 @@ def draw_photo(annotations: dict[str, Any], image: dict[str, Any], *, side_px: i
 class TacoServer:
     """Serves `files` by path; each request for a path takes the first of its `faults`, if one is left.
 
-    A fault is a status such as `503` (with 429, to come back in 7 seconds), `cut` (half of the body, then the line is dead), `whole` (the range asked for
-    is ignored) or `page` (200 with a page of HTML).
+    A fault is a status such as `503` (with 429, to come back in 7 seconds), `cut` (half of the body, then the line
+    is dead), `whole` (the range asked for is ignored) or `page` (200 with a page of HTML).
     """
 
     def __init__(self) -> None:

@@ -144,7 +144,7 @@ def test_without_a_server_it_gives_up_early(tmp_path: Path) -> None:
 
 
 def test_each_wait_is_twice_the_last_or_what_the_server_asks_for(
-    server: TacoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: TacoServer, tmp_path: Path
 ) -> None:
     server.faults["/0.jpg"] = ["503", "429", "503"]
     waits: list[float] = []

@@ -31,7 +31,7 @@ def data_command(argv: Sequence[str]) -> int:
     record = prepare_data(config, add=add)
     counts = ", ".join(f"{sum(by.values())} {split}" for split, by in record["photos"].items())
     if "taco" in record:
-        print(f"{config.processed}: {counts} crops of {_explain_crops(record['taco'])}")
+        print(f"{config.processed}: {counts} crops of {_explain_crops(record)}")
         return 0
     print(f"{config.processed}: {counts}; {len(record['dropped'])} with contradictory labels left out.")
     if add is not None:
@@ -44,8 +44,9 @@ def data_command(argv: Sequence[str]) -> int:
     return 0
 
 
-def _explain_crops(taco: Mapping[str, Any]) -> str:
+def _explain_crops(record: Mapping[str, Any]) -> str:
     """Return of how many images and into which classes they were cut, and what was left out."""
+    taco = record["taco"]
     boxes = ", ".join(f"{count:,} {why}" for why, count in taco["left_out"].items())
     missing = (
         f" {len(taco['missing'])} images are missing; missing.csv beside the others lists them."
@@ -53,7 +54,7 @@ def _explain_crops(taco: Mapping[str, Any]) -> str:
         else ""
     )
     return (
-        f"{sum(taco['images'].values()):,} images in {len(set(taco['mapping'].values()))} classes "
+        f"{sum(taco['images'].values()):,} images in {len(record['photos']['train'])} classes "
         f"({taco['classes']}). Boxes left out: {boxes or 'none'}.{missing}"
     )
 

@@ -19,8 +19,8 @@ from trashlens.training.data.taco.config import TacoConfig
 
 __all__ = ["FORMATS", "Downloader"]
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP")
-"""What an image may be; cameras of phones write MPO."""
+FORMATS = ("JPEG", "PNG")
+"""What an image may be; the JPEG of phones that holds several pictures is among them."""
 GONE = (401, 403, 404, 410)
 """Answers after which asking again is in vain; storage says 403 of what is not there."""
 LONGEST_WAIT_S = 60.0

@@ -29,9 +29,14 @@ def draw_split(scenes: Sequence[Scene], *, seed: int) -> dict[str, str]:
     It goes by the categories and not by the classes they become, so that all class tables share one split. What
     validation or test would know alone is trained on instead. Photos without a box are trained on as well, which
     means nothing.
+
+    Raises:
+        DataError: no category has boxes enough to be parted.
     """
     boxes = [(scene.path, box.category) for scene in scenes for box in scene.boxes]
     paths, categories = [path for path, _ in boxes], [category for _, category in boxes]
+    if max(Counter(categories).values(), default=0) < PARTS:
+        raise DataError(f"No category has {PARTS} boxes: the annotations are too few to draw a split.")
     splitter = StratifiedGroupKFold(PARTS, shuffle=True, random_state=seed)
     split = {scene.path: "train" for scene in scenes}
     with warnings.catch_warnings():
