@@ -211,3 +211,19 @@ def test_empty_views_show_a_ground_and_speak_for_no_class() -> None:
     assert torch.equal(labels[empty], torch.full((int(empty.sum()), 4), 0.25))
     assert torch.equal(labels[~empty], torch.tensor([0.0, 1, 0, 0]).expand(int((~empty).sum()), 4))
     assert len(images[empty].mean(dim=(1, 2, 3)).unique()) > 20  # the four are lit anew each time
+
+
+def test_random_changes_are_drawn_anew_from_the_seed_and_only_where_asked_for() -> None:
+    photo = Image.fromarray(photograph())
+    plain = {"size_px": 64, "min_area": 1.0, "flip": False, "jitter": 0.0}
+
+    def view(ops: int, seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return PhotoAugmentation(AugmentConfig(**plain, random_ops=ops, random_magnitude=15))(photo)
+
+    assert torch.equal(view(2, 1), view(2, 1))
+    changed = {seed: view(2, seed).float() - view(0, seed).float() for seed in range(12)}
+    assert all(view(2, seed).dtype == torch.uint8 for seed in range(2))
+    assert sum(bool(difference.any()) for difference in changed.values()) >= 8
+    with pytest.raises(ValueError, match="random_ops must not be negative"):
+        AugmentConfig(random_ops=-1)

@@ -279,3 +279,28 @@ def test_the_real_trashnet_when_it_is_here(folder: Path) -> None:
         "val": 327,
         "test": 430,
     }
+
+
+def test_a_class_that_validation_lacks_does_not_shift_the_others(tmp_path: Path) -> None:
+    photo = Image.new("RGB", (40, 40))
+    kept = {"train": ("a", "b", "c"), "val": ("a", "c")}
+    for split, labels in kept.items():
+        for label in labels:
+            (tmp_path / split / label).mkdir(parents=True)
+            photo.save(tmp_path / split / label / f"{split}.jpg")
+
+    def load() -> object:
+        return make_loaders(
+            tmp_path,
+            preprocess=Preprocess(size_px=32),
+            augment=AugmentConfig(size_px=32),
+            loader=LoaderConfig(batch_size=2),
+            seed=0,
+        )
+
+    loaders = load()
+    assert loaders.labels == ("a", "b", "c")
+    assert [label for _, labels in loaders.val for label in labels.tolist()] == [0, 2]
+    shutil.rmtree(tmp_path / "train" / "c")
+    with pytest.raises(DataError, match="photos of c to validate on and none to train on"):
+        load()

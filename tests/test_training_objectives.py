@@ -13,6 +13,8 @@ from trashlens.training.objectives import (
     Supervised,
     class_weights,
     dist_loss,
+    f1_loss,
+    focal_losses,
     kd_loss,
     matching_loss,
     standardised_loss,
@@ -152,6 +154,75 @@ def test_standardised_ignores_how_large_logits_are() -> None:
     assert standardised_loss(torch.zeros(8, 6), teacher, 2.0).isfinite()
 
 
+def test_focal_by_hand() -> None:
+    # Probabilities (3/4, 1/4) and (1/2, 1/2); labels 0 and 1: (1/4)² ln(4/3) and (1/2)² ln 2.
+    logits = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]])
+    shares = torch.eye(2)
+    expected = [math.log(4 / 3) / 16, math.log(2) / 4]
+    assert focal_losses(logits, shares, 2.0).tolist() == pytest.approx(expected)
+    cross_entropy = [math.log(4 / 3), math.log(2)]
+    assert focal_losses(logits, shares, 0.0).tolist() == pytest.approx(cross_entropy)
+    # A share of each class: half of what each alone would be.
+    both = (math.log(4 / 3) / 16 + 9 / 16 * math.log(4)) / 2
+    assert focal_losses(logits[:1], torch.full((1, 2), 0.5), 2.0).item() == pytest.approx(both)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_focal_has_a_finite_gradient_where_the_answer_is_sure(gamma: float) -> None:
+    logits = torch.tensor([[200.0, 0.0], [0.0, 200.0]], requires_grad=True)
+    focal_losses(logits, torch.tensor([[1.0, 0.0], [1.0, 0.0]]), gamma).sum().backward()
+    assert logits.grad.isfinite().all()
+    assert logits.grad[1].abs().max() > 0
+
+
+def test_f1_by_hand() -> None:
+    # Class 0: 2 · 3/4 / (5/4 + 1) = 2/3; class 1: 2 · 1/2 / (3/4 + 1) = 4/7. Class 2 has no photo here.
+    probabilities = torch.tensor([[3 / 4, 1 / 4, 1e-9], [1 / 2, 1 / 2, 1e-9]])
+    shares = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    assert f1_loss(probabilities.log(), shares).item() == pytest.approx(1 - (2 / 3 + 4 / 7) / 2)
+
+
+def test_f1_is_zero_for_right_answers_and_one_for_wrong_ones_however_rare_the_class() -> None:
+    labels = torch.tensor([0] * 9 + [1])
+    shares = nn.functional.one_hot(labels, 2).float()
+    assert f1_loss(100 * shares, shares).item() == pytest.approx(0, abs=1e-6)
+    assert f1_loss(100 * (1 - shares), shares).item() == pytest.approx(1, abs=1e-6)
+    # All in the frequent class: its F1 is 18/19, the other's 0.
+    frequent = torch.tensor([[100.0, 0.0]]).repeat(10, 1)
+    assert f1_loss(frequent, shares).item() == pytest.approx(1 - 9 / 19, abs=1e-6)
+
+
+def test_f1_can_be_learned_by_its_gradient() -> None:
+    labels = torch.tensor([0] * 6 + [1, 2])
+    shares = nn.functional.one_hot(labels, 3).float()
+    logits = torch.zeros(8, 3, requires_grad=True)
+    optimizer = torch.optim.SGD([logits], lr=5.0)
+    for _ in range(200):
+        optimizer.zero_grad()
+        f1_loss(logits, shares).backward()
+        optimizer.step()
+    assert (logits.argmax(dim=1) == labels).all()
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([0, 1]), torch.tensor([[0.7, 0.3], [0.2, 0.8]])])
+def test_the_chosen_loss_is_taken_with_weights_and_smoothing(labels: torch.Tensor) -> None:
+    logits, weights = torch.tensor([[1.0, 0.0], [0.3, 0.5]]), torch.tensor([1.0, 3.0])
+    images = torch.zeros(2, 3, 4, 4)
+    shares = labels if labels.is_floating_point() else torch.eye(2)
+    smooth = 0.8 * shares + 0.1
+    photos = shares @ weights
+    expected = {
+        "focal": (photos * focal_losses(logits, smooth, 1.5)).sum() / photos.sum(),
+        "f1": f1_loss(logits, smooth),
+    }
+    for loss, value in expected.items():
+        made = Supervised(weights, 0.2, loss=loss, focal_gamma=1.5)(logits, images, labels)["loss"]
+        assert made.item() == pytest.approx(value.item())
+    plain = Supervised(weights, 0.2)(logits, images, labels)["loss"]
+    focal = Supervised(weights, 0.2, loss="focal", focal_gamma=0.0)(logits, images, labels)["loss"]
+    assert focal.item() == pytest.approx(plain.item())
+
+
 def test_class_weights_by_hand() -> None:
     counts = torch.tensor([1.0, 4.0])
     assert torch.allclose(class_weights(counts, 0.0), torch.ones(2))
@@ -249,6 +320,7 @@ def test_matching_uses_no_labels() -> None:
         lambda: DistillConfig(teacher="t", method="dist", beta=0.0, gamma=0.0),
         lambda: ObjectiveConfig(label_smoothing=1.0),
         lambda: ObjectiveConfig(class_weight_power=2.0),
+        lambda: ObjectiveConfig(focal_gamma=-1.0),
     ],
 )
 def test_settings_that_contradict_are_refused(make: object) -> None:

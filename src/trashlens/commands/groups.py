@@ -45,7 +45,7 @@ def groups_command(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw the groups, as PNG")
     parser.add_class_arguments(
-        DataConfig, as_group=False, skip={"split", "fold", "seed", "short_side_px"}
+        DataConfig, as_group=False, skip={"split", "fold", "seed", "short_side_px", "taco"}
     )
     parser.add_class_arguments(GroupConfig, as_group=False)
     parser.add_class_arguments(EyesConfig, as_group=False)

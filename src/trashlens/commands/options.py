@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from jsonargparse import ArgumentParser
 
@@ -15,13 +16,18 @@ ConfigT = TypeVar("ConfigT")
 
 
 def construct(config: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
-    """Return the settings as their dataclass.
+    """Return the settings as their dataclass; one inside it comes as a mapping.
 
     Raises:
         RecipeError: a value is out of range.
     """
+    kinds = get_type_hints(config)
     try:
-        return config(**values)
+        made = {
+            name: kinds[name](**value) if is_dataclass(kinds[name]) else value
+            for name, value in values.items()
+        }
+        return config(**made)
     except ValueError as error:
         raise RecipeError(str(error)) from error
 

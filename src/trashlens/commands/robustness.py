@@ -74,7 +74,7 @@ def _make_parser(data: type[Any], config: type[Any]) -> ArgumentParser:
     )
     parser.add_class_arguments(config, as_group=False)
     parser.add_class_arguments(
-        data, as_group=False, skip={"source", "revision", "short_side_px", "seed"}
+        data, as_group=False, skip={"source", "revision", "short_side_px", "seed", "taco"}
     )
     parser.add_argument("--write", action="store_true", help="keep the numbers in each bundle.json")
     parser.add_argument(

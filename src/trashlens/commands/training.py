@@ -14,7 +14,7 @@ __all__ = ["data_command", "evaluate_command", "export_command", "train_command"
 
 
 def data_command(argv: Sequence[str]) -> int:
-    """Prepare TrashNet: check, clean, split and resize its photos; with --add, feedback is trained on too."""
+    """Prepare TrashNet: check, clean, split and resize its photos; or TACO, with --source=taco: fetch and cut."""
     from trashlens.training.data import DataConfig, prepare_data
 
     parser = ArgumentParser(prog="trashlens data", description=data_command.__doc__)
@@ -30,6 +30,9 @@ def data_command(argv: Sequence[str]) -> int:
     config = construct(DataConfig, given)
     record = prepare_data(config, add=add)
     counts = ", ".join(f"{sum(by.values())} {split}" for split, by in record["photos"].items())
+    if "taco" in record:
+        print(f"{config.processed}: {counts} crops of {_explain_crops(record)}")
+        return 0
     print(f"{config.processed}: {counts}; {len(record['dropped'])} with contradictory labels left out.")
     if add is not None:
         _print_added(record["added"], config.folder)
@@ -39,6 +42,21 @@ def data_command(argv: Sequence[str]) -> int:
             "another encoding of the same photos. The split goes by name, so results stay comparable."
         )
     return 0
+
+
+def _explain_crops(record: Mapping[str, Any]) -> str:
+    """Return of how many images and into which classes they were cut, and what was left out."""
+    taco = record["taco"]
+    boxes = ", ".join(f"{count:,} {why}" for why, count in taco["left_out"].items())
+    missing = (
+        f" {len(taco['missing'])} images are missing; missing.csv beside the others lists them."
+        if taco["missing"]
+        else ""
+    )
+    return (
+        f"{sum(taco['images'].values()):,} images in {len(record['photos']['train'])} classes "
+        f"({taco['classes']}). Boxes left out: {boxes or 'none'}.{missing}"
+    )
 
 
 def _print_added(added: Mapping[str, Any], folder: Path) -> None:
@@ -66,7 +84,8 @@ def train_command(argv: Sequence[str]) -> int:
         parser = make_parser(
             prog="trashlens train",
             usage="trashlens train RECIPE [--setting=VALUE ...]",
-            description=f"{train_command.__doc__} Shipped: {names}. Interrupted runs continue.",
+            description=f"{train_command.__doc__} Shipped: {names}. Interrupted runs continue. Files of network "
+            "and of data settings change the recipe's: --network NETWORK.yaml --data DATA.yaml.",
         )
         parser.print_help()
         return 0 if "--help" in argv or "-h" in argv else 2
@@ -133,7 +152,7 @@ def evaluate_command(argv: Sequence[str]) -> int:
         help="photos of no waste, which should be rejected, too",
     )
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw what was measured, as PNG")
-    parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px"})
+    parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px", "taco"})
     given = parser.parse_args(argv).as_dict()
     models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
     only, pictures, own = given.pop("only"), given.pop("pictures"), given.pop("unrelated")

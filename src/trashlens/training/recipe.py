@@ -10,7 +10,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from trashlens.errors import RecipeError
 from trashlens.image import Preprocess
-from trashlens.training.data import AugmentConfig, DataConfig, LoaderConfig
+from trashlens.training.data import TACO, AugmentConfig, DataConfig, LoaderConfig, describe_crops
 from trashlens.training.networks import NetworkConfig
 from trashlens.training.objectives import ObjectiveConfig
 from trashlens.training.shipped import Shelf
@@ -23,14 +23,16 @@ RECIPES = Shelf("recipe", "recipes")
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """AdamW under one cycle (Smith 2018): a cosine up to the peak, then a cosine down to zero."""
+    """AdamW or SGD under one cycle (Smith 2018): a cosine up to the peak, then a cosine down to zero."""
 
     epochs: int = 18
     """Passes over the training photos."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW (Loshchilov and Hutter 2019), or SGD with Nesterov's momentum of 0.9."""
     learning_rate: float = 2.5e-4
     """Peak. 1e-3 on all layers destroys pretrained features."""
     weight_decay: float = 0.05
-    """Decoupled; not applied to biases and norms."""
+    """Decoupled with AdamW, a part of the gradient with SGD; not applied to biases and norms."""
     warmup: float = 0.1
     """Share of the steps that the rate rises."""
     max_grad_norm: float = 1.0
@@ -97,6 +99,13 @@ class Recipe:
         )
         for section, key in (("network", "weights"), ("data", "source")):
             record[section][key] = Path(record[section][key]).name
+        # How images are fetched changes nothing of a run.
+        taco = record["data"].pop("taco")
+        if self.data.source == TACO:
+            record["data"]["taco"] = {
+                "annotations": Path(taco["annotations"]).name,
+                **describe_crops(self.data.taco),
+            }
         return record
 
 

@@ -1,4 +1,4 @@
-"""TrashNet from its source to split photos on disk, and from there to batches."""
+"""TrashNet, or crops of TACO, from the source to split photos on disk, and from there to batches."""
 
 from trashlens.training.data.augment import AugmentConfig
 from trashlens.training.data.folds import Leak, assign_folds, leak_of
@@ -23,12 +23,14 @@ from trashlens.training.data.prepare import (
     splits_differ,
 )
 from trashlens.training.data.source import LABELS
+from trashlens.training.data.taco import TACO, TacoConfig, describe_crops
 
 __all__ = [
     "FOLDS",
     "LABELS",
     "RECORD_FILE",
     "SPLITS",
+    "TACO",
     "AugmentConfig",
     "DataConfig",
     "GroupedPhoto",
@@ -37,7 +39,9 @@ __all__ = [
     "Loaders",
     "Original",
     "Photo",
+    "TacoConfig",
     "assign_folds",
+    "describe_crops",
     "leak_of",
     "make_loaders",
     "prepare_data",

@@ -44,6 +44,11 @@ class AugmentConfig:
     empty: float = 0.0
     """Share of the views that show a drawn ground and no object; the answer to learn is that every class is as
     likely (outlier exposure, Hendrycks et al. 2019), so that no ground speaks for a class."""
+    random_ops: int = 0
+    """Further changes of each view, drawn from RandAugment's fourteen (Cubuk et al. 2020); 0 for none. They take
+    a few milliseconds each."""
+    random_magnitude: int = 9
+    """Strength of these changes, 0 to 30."""
     mixup: float = 0.0
     """Blend each batch with itself in another order by a share from Beta(mixup, mixup) (Zhang et al. 2018);
     0 for never, 1 for any share alike. The labels are blended too."""
@@ -63,6 +68,10 @@ class AugmentConfig:
             raise ValueError("augment.empty must lie in [0, 1).")
         if not 0 < self.min_scale <= 1:
             raise ValueError("augment.min_scale must lie in (0, 1].")
+        if self.random_ops < 0 or not 0 <= self.random_magnitude <= 30:
+            raise ValueError(
+                "augment.random_ops must not be negative, and augment.random_magnitude must lie in [0, 30]."
+            )
         if self.mixup < 0:
             raise ValueError("augment.mixup must not be negative.")
 
@@ -79,6 +88,9 @@ class PhotoAugmentation:
         flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()] if augment.flip else []
         crop = v2.RandomResizedCrop(augment.size_px, scale=(augment.min_area, 1.0), antialias=True)
         self.crop = v2.Compose([crop, *flips])
+        self.random = None
+        if augment.random_ops:
+            self.random = v2.RandAugment(augment.random_ops, augment.random_magnitude)
         count = GROUNDS if augment.background or augment.empty else 0
         self.grounds = Grounds(augment.size_px, count, TRAINED_ON, seed=seed)
 
@@ -99,7 +111,8 @@ class PhotoAugmentation:
             view = cropped.permute(1, 2, 0).numpy()
         if self.augment.light:
             view = change_light(view, rng, self.augment.light)
-        return torch.from_numpy(np.ascontiguousarray(view.transpose(2, 0, 1)))
+        pixels = torch.from_numpy(np.ascontiguousarray(view.transpose(2, 0, 1)))
+        return pixels if self.random is None else self.random(pixels)
 
 
 def change_light(photo: NDArray[np.uint8], rng: np.random.Generator, spread: float) -> NDArray[np.uint8]:

@@ -132,6 +132,7 @@ def make_loaders(
 ) -> Loaders:
     """Return the loaders of the train and val splits; the test split is not touched."""
     known, unknown = load_split(processed, "train"), load_split(processed, "val")
+    val_classes = _align(unknown, known.labels)
     serving = ServingTransform(preprocess)
     generator = torch.Generator().manual_seed(seed)
     options: dict[str, Any] = {
@@ -155,12 +156,27 @@ def make_loaders(
     )
     return Loaders(
         train=train,
-        val=DataLoader(PhotoSet(unknown.images, unknown.classes, serving), **options),
+        val=DataLoader(PhotoSet(unknown.images, val_classes, serving), **options),
         probe=DataLoader(PhotoSet(known.images, known.classes, serving), **options),
         labels=known.labels,
         class_counts=torch.bincount(torch.tensor(known.classes), minlength=len(known.labels)).float(),
         generator=generator,
     )
+
+
+def _align(split: Split, labels: Sequence[str]) -> list[int]:
+    """Return a split's class indices among `labels`: a rare class may be missing there, which shifts its own.
+
+    Raises:
+        DataError: it has a class that `labels` lacks.
+    """
+    strange = sorted({*split.labels} - {*labels})
+    if strange:
+        raise DataError(
+            f"There are photos of {', '.join(strange)} to validate on and none to train on. "
+            "Run `trashlens data` again."
+        )
+    return [labels.index(split.labels[index]) for index in split.classes]
 
 
 def read_photos(

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -29,6 +29,7 @@ from trashlens.training.data.manifest import (
     read_manifest,
 )
 from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
+from trashlens.training.data.taco import TACO, TacoConfig, prepare_taco
 
 __all__ = [
     "DataConfig",
@@ -48,7 +49,8 @@ class DataConfig:
     """Where the photos come from and how they are split."""
 
     source: str = "hub"
-    """`hub` (garythung/trashnet), or the path of dataset-resized.zip or of a folder with the six classes."""
+    """`hub` (garythung/trashnet), or the path of dataset-resized.zip or of a folder with the six classes; or
+    `taco`, crops of TACO's photos by the settings of `taco`."""
     revision: str = "main"
     """Commit, tag or branch of the Hub dataset; what it resolved to is recorded."""
     folder: Path = Path("data")
@@ -61,6 +63,8 @@ class DataConfig:
     """Seed of the random split."""
     short_side_px: int = 256
     """Shorter side of the photos written for training, pixels."""
+    taco: TacoConfig = field(default_factory=TacoConfig)
+    """How TACO's photos become crops; with the source `taco` alone."""
 
     def __post_init__(self) -> None:
         if self.short_side_px < 32:
@@ -69,15 +73,22 @@ class DataConfig:
             raise ValueError(f"fold must lie in 0 to {FOLDS - 1}.")
         if self.fold and self.split != "grouped":
             raise ValueError("Only the grouped split has folds: give split grouped with fold.")
+        if self.source == TACO and self.split == "grouped":
+            raise ValueError("The source taco has no grouped split: take official or random.")
 
     @property
     def processed(self) -> Path:
-        """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold has its own."""
+        """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold, and TACO, has its own."""
+        if self.source == TACO:
+            return self.folder / "processed-taco"
         return self.folder / (f"processed-fold{self.fold}" if self.split == "grouped" else "processed")
 
     @property
     def manifest(self) -> Path:
         """The split manifest: the committed official or grouped one, or the random split's own."""
+        if self.source == TACO:
+            drawn = self.split == "random"
+            return self.folder / (f"taco-random-{self.seed}.csv" if drawn else "taco-official.csv")
         names = {
             "official": "trashnet-official.csv",
             "random": f"trashnet-random-{self.seed}.csv",
@@ -114,6 +125,8 @@ def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, An
         DataError: the source is missing, damaged or not TrashNet, or there is no feedback that can be added;
             nothing is written.
     """
+    if config.source == TACO:
+        return _prepare_crops(config, add=add)
     files, commit = read_source(config.source, config.revision)
     hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     dropped = contradictory_twins(hashes)
@@ -148,6 +161,26 @@ def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, An
         if added:
             replace_file(config.folder / ADDED_FILE, added.manifest)
     return record
+
+
+def _prepare_crops(config: DataConfig, *, add: Path | None) -> dict[str, Any]:
+    """Write TACO's crops, see `prepare_taco`.
+
+    Raises:
+        DataError: they cannot be made, or feedback is to be added, whose classes are TrashNet's.
+    """
+    if add is not None:
+        raise DataError(
+            "Feedback is added to TrashNet's photos only: leave out --add with --source taco."
+        )
+    return prepare_taco(
+        config.taco,
+        images=config.taco.images or config.folder / "raw" / TACO,
+        processed=config.processed,
+        manifest=config.manifest,
+        seed=config.seed if config.split == "random" else None,
+        short_side_px=config.short_side_px,
+    )
 
 
 def read_originals(config: DataConfig, *splits: str) -> list[Original]:

@@ -96,7 +96,7 @@ def make_trainer(
     objective = _make_objective(recipe, loaders, views).to(accelerator.device)
     schedule = recipe.schedule
     optimizer = create_optimizer_v2(
-        network, opt="adamw", lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        network, opt=schedule.optimizer, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
     averaging = Averaging(
         network, ema=schedule.ema, keep_start=schedule.keep_start, device=accelerator.device
@@ -136,7 +136,10 @@ def make_trainer(
 def _make_objective(recipe: Recipe, loaders: Loaders, views: Mapping[str, Any] | None) -> nn.Module:
     config = recipe.objective
     supervised = Supervised(
-        class_weights(loaders.class_counts, config.class_weight_power), config.label_smoothing
+        class_weights(loaders.class_counts, config.class_weight_power),
+        config.label_smoothing,
+        loss=config.loss,
+        focal_gamma=config.focal_gamma,
     )
     if config.distill is None:
         return supervised

@@ -4,6 +4,7 @@ from trashlens.training.objectives.config import DistillConfig, ObjectiveConfig
 from trashlens.training.objectives.dist import dist_loss
 from trashlens.training.objectives.distilled import Distilled
 from trashlens.training.objectives.hinton import kd_loss
+from trashlens.training.objectives.imbalanced import f1_loss, focal_losses
 from trashlens.training.objectives.matching import matching_loss
 from trashlens.training.objectives.standardised import standardised_loss
 from trashlens.training.objectives.supervised import Supervised, class_weights
@@ -15,6 +16,8 @@ __all__ = [
     "Supervised",
     "class_weights",
     "dist_loss",
+    "f1_loss",
+    "focal_losses",
     "kd_loss",
     "matching_loss",
     "standardised_loss",

@@ -52,10 +52,16 @@ class DistillConfig:
 class ObjectiveConfig:
     """What training minimises."""
 
+    loss: Literal["cross-entropy", "focal", "f1"] = "cross-entropy"
+    """What the answers are measured by: cross entropy; focal loss, which looks away from what is easy (Lin et
+    al. 2017); or 1 - macro F1 of soft counts (Pastor-Pellicer et al. 2013), which weighs classes alike whatever
+    their frequency."""
+    focal_gamma: float = 2.0
+    """How strongly the focal loss looks away, dimensionless; 0 is cross entropy."""
     label_smoothing: float = 0.1
-    """Probability mass spread over all classes (Szegedy et al. 2016)."""
+    """Probability mass spread over all classes before any of the losses (Szegedy et al. 2016)."""
     class_weight_power: float = 0.5
-    """Weights are (1 / class frequency) to this power: 0 for none, 1 for fully balanced."""
+    """Weights are (1 / class frequency) to this power: 0 for none, 1 for fully balanced; not used by `f1`."""
     distill: DistillConfig | None = None
     """Learn from a teacher as well."""
 
@@ -64,3 +70,5 @@ class ObjectiveConfig:
             raise ValueError("objective.label_smoothing must lie in [0, 1).")
         if not 0 <= self.class_weight_power <= 1:
             raise ValueError("objective.class_weight_power must lie in [0, 1].")
+        if self.focal_gamma < 0:
+            raise ValueError("objective.focal_gamma must not be negative.")

@@ -27,7 +27,7 @@ class Version:
     """One version of a W&B artifact."""
 
     name: str
-    """`trashnet`, `<role>` or `<role>-bundle`."""
+    """`trashnet`, `taco`, `<role>` or `<role>-bundle`."""
     type: str
     """`dataset`, `model` or `bundle`."""
     aliases: tuple[str, ...]
@@ -66,7 +66,7 @@ def data_version(data: Mapping[str, Any], *, manifest: Path, record: Path) -> Ve
     # to does not name all of them.
     unchanged = manifest.is_file() and hash_file(manifest) == sha256
     return Version(
-        name=DATASET,
+        name=_name_dataset(data),
         type="dataset",
         aliases=(_short(sha256),),
         sha256=sha256,
@@ -108,7 +108,8 @@ def bundle_version(bundle: Bundle, folder: Path) -> Version:
     made_from = bundle.provenance
     inputs = []
     if sha256 := _identify(made_from.get("data") or {}):
-        inputs.append(_reference(DATASET, "dataset", _short(sha256), sha256))
+        name = _name_dataset(made_from["data"])
+        inputs.append(_reference(name, "dataset", _short(sha256), sha256))
     if made_from.get("run") or made_from.get("checkpoint_sha256"):
         inputs.append(checkpoint_reference(made_from, made_from.get("checkpoint_sha256")))
     return Version(
@@ -124,6 +125,11 @@ def bundle_version(bundle: Bundle, folder: Path) -> Version:
 
 def _reference(name: str, type_: str, alias: str, sha256: str | None) -> dict[str, Any]:
     return {"name": name, "type": type_, "alias": alias, "sha256": sha256}
+
+
+def _name_dataset(data: Mapping[str, Any]) -> str:
+    """Return W&B's name of a data set; records from before there were several name TrashNet or none."""
+    return "taco" if data.get("dataset") == "TACO" else DATASET
 
 
 def _identify(data: Mapping[str, Any]) -> str:

@@ -1,0 +1,172 @@
+"""Fetch TACO's images from where they lie: several at a time, with retries; what is there stays.
+
+An image comes under its own name once it is whole; until then it grows in a `.part` file, from whose end a later
+attempt, or a later run, goes on.
+"""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import httpx
+from PIL import Image
+from tqdm import tqdm
+
+from trashlens.errors import DataError, first_line
+from trashlens.training.data.taco.annotations import Scene
+from trashlens.training.data.taco.config import TacoConfig
+
+__all__ = ["FORMATS", "Downloader"]
+
+FORMATS = ("JPEG", "PNG")
+"""What an image may be; the JPEG of phones that holds several pictures is among them."""
+GONE = (401, 403, 404, 410)
+"""Answers after which asking again is in vain; storage says 403 of what is not there."""
+LONGEST_WAIT_S = 60.0
+
+
+class _GoneError(Exception):
+    """The server says that there is no such image."""
+
+
+class _FailedError(Exception):
+    """It did not work this time; `wait_s` is what the server asks for before the next."""
+
+    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+class Downloader:
+    """Fetches files over HTTP into a folder."""
+
+    def __init__(self, folder: Path, config: TacoConfig) -> None:
+        """Fetch into `folder`; nothing is asked for yet."""
+        self.folder, self.config = folder, config
+        self.stop = threading.Event()
+        self.client = httpx.Client(
+            follow_redirects=True,
+            timeout=config.timeout_s,
+            limits=httpx.Limits(max_connections=config.connections),
+            # As it lies there: half of a compressed answer could not be continued.
+            headers={"User-Agent": "trashlens", "Accept-Encoding": "identity"},
+        )
+
+    def fetch_file(self, address: str, name: str) -> Path:
+        """Return the file `name`, fetched if it is not there yet.
+
+        Raises:
+            DataError: it cannot be fetched.
+        """
+        path = self.folder / name
+        try:
+            self._fetch(address, path, image=False)
+        except (_GoneError, _FailedError) as error:
+            raise DataError(
+                f"{address} could not be fetched ({error}). Check the connection, or give a local file."
+            ) from error
+        return path
+
+    def fetch_images(self, scenes: Sequence[Scene]) -> dict[str, str]:
+        """Fetch what is not there yet; return why, by path, of those that no server has any more.
+
+        Raises:
+            DataError: a server gave no answer, or no image, in spite of all attempts; what has come stays.
+        """
+        wanted = [scene for scene in scenes if not (self.folder / scene.path).is_file()]
+        if not wanted:
+            return {}
+        gone: dict[str, str] = {}
+        failed: dict[str, str] = {}
+        in_vain = 0
+        pool = ThreadPoolExecutor(self.config.connections)
+        try:
+            tasks = {pool.submit(self._fetch_scene, scene): scene for scene in wanted}
+            for task in tqdm(as_completed(tasks), "images", total=len(tasks), unit="image"):
+                path, error = tasks[task].path, task.exception()
+                in_vain = in_vain + 1 if isinstance(error, _FailedError) else 0
+                if isinstance(error, _GoneError):
+                    gone[path] = str(error)
+                elif isinstance(error, _FailedError):
+                    failed[path] = str(error)
+                elif error is not None:
+                    raise error
+                if in_vain >= 3 * self.config.connections:
+                    break  # without a connection there is no use in trying a thousand more
+        finally:
+            self.stop.set()
+            pool.shutdown(cancel_futures=True)
+        if failed:
+            path, reason = next(iter(failed.items()))
+            have = sum((self.folder / scene.path).is_file() for scene in scenes)
+            raise DataError(
+                f"{have:,} of {len(scenes):,} images are in {self.folder}; {len(failed)} could not be fetched, "
+                f"first {path} ({reason}). Run it again, which goes on from here, or do with what is there: "
+                "--taco.fetch false."
+            )
+        return gone
+
+    def _fetch_scene(self, scene: Scene) -> None:
+        """Fetch an image; where the original is gone, its small copy."""
+        path = self.folder / scene.path
+        try:
+            self._fetch(scene.address, path)
+        except _GoneError:
+            if not scene.small_address:
+                raise
+            self._fetch(scene.small_address, path)
+
+    def _fetch(self, address: str, path: Path, *, image: bool = True) -> None:
+        if path.is_file():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(self.config.retries + 1):
+            try:
+                self._fetch_once(address, path, image=image)
+                return
+            except _FailedError as error:
+                wait_s = max(error.wait_s, self.config.wait_s * 2**attempt)
+                if attempt == self.config.retries or self.stop.wait(min(wait_s, LONGEST_WAIT_S)):
+                    raise
+
+    def _fetch_once(self, address: str, path: Path, *, image: bool) -> None:
+        part = path.with_name(f"{path.name}.part")
+        start = part.stat().st_size if part.is_file() else 0
+        try:
+            with self.client.stream(
+                "GET", address, headers={"Range": f"bytes={start}-"} if start else {}
+            ) as answer:
+                _check_status(answer, part)
+                goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+                with part.open("ab" if answer.status_code == 206 and goes_on else "wb") as file:
+                    for chunk in answer.iter_raw():
+                        file.write(chunk)
+                        if self.stop.is_set():
+                            raise _FailedError("stopped")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _FailedError(f"{type(error).__name__}: {first_line(error)}") from error
+        if image and not _is_image(part):
+            part.unlink()
+            raise _FailedError("the answer is not an image")
+        part.replace(path)
+
+
+def _check_status(answer: httpx.Response, part: Path) -> None:
+    """Raise unless the answer brings the file, or the rest of it."""
+    status = answer.status_code
+    if status in GONE:
+        raise _GoneError(f"HTTP {status}")
+    if status == 416:  # longer than the whole: of another file
+        part.unlink(missing_ok=True)
+    if status not in (200, 206):
+        asked = answer.headers.get("Retry-After", "")
+        raise _FailedError(f"HTTP {status}", float(asked) if asked.isdigit() else 0.0)
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return min(image.size) > 0
+    except Exception:  # whatever Pillow says of bytes that are none
+        return False

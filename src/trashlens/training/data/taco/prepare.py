@@ -1,0 +1,236 @@
+"""From TACO's annotations to crops on disk: `{train,val,test}/<class>/`, with a record of what was left out."""
+
+import csv
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from trashlens.errors import DataError, ImageError
+from trashlens.files import replace_file, replace_folder
+from trashlens.training.data.manifest import SPLITS
+from trashlens.training.data.taco.annotations import Annotations, Scene, read_annotations
+from trashlens.training.data.taco.classes import map_categories
+from trashlens.training.data.taco.config import REPOSITORY, TacoConfig
+from trashlens.training.data.taco.crops import cut_box, read_view
+from trashlens.training.data.taco.download import Downloader
+from trashlens.training.data.taco.split import draw_split, format_split, read_split
+
+__all__ = ["MISSING_FILE", "describe_crops", "prepare_taco"]
+
+MISSING_FILE = "missing.csv"
+"""Beside the images: those that no server has any more, or that are not to be fetched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Crop:
+    """One crop that was written."""
+
+    path: str
+    """`<split>/<class>/<file>`."""
+    sha256: str
+
+
+def prepare_taco(
+    config: TacoConfig,
+    *,
+    images: Path,
+    processed: Path,
+    manifest: Path,
+    seed: int | None,
+    short_side_px: int,
+) -> dict[str, Any]:
+    """Write TACO's crops to `processed` and return the record kept beside them.
+
+    `seed` draws the split anew and writes `manifest`; None takes the manifest as it is. The record has the keys of
+    `prepare_data`'s, counting crops, and `taco`: what the crops were made by, photos by split, `left_out` boxes by
+    why, and `missing` photos. An earlier result stays in place until the new one is complete.
+
+    Raises:
+        DataError: annotations, classes or manifest do not hold, images could not be fetched, or no crop is left
+            to train on; what has been fetched stays, and nothing else is written.
+    """
+    downloader = Downloader(images, config)
+    annotations = _load_annotations(config, downloader)
+    classes = map_categories(
+        config.classes,
+        annotations.categories,
+        fetch_map=lambda name: _load_map(name, config, downloader),
+    )
+    scenes = annotations.scenes
+    drawn = seed is not None
+    split = draw_split(scenes, seed=seed) if seed is not None else read_split(manifest, scenes)
+    missing = _find_images(scenes, images, downloader if config.fetch else None)
+    left_out = Counter(annotations.left_out)
+    rows = format_split(scenes, split) if drawn else manifest.read_bytes()
+    with replace_folder(processed) as staging:
+        crops = _write_crops(
+            [scene for scene in scenes if scene.path not in missing],
+            *(split, classes, left_out, images, staging, config, short_side_px),
+        )
+        left_out["image missing"] += sum(len(s.boxes) for s in scenes if s.path in missing)
+        crops = _drop_untrained(crops, left_out, staging)
+        record = {
+            "dataset": "TACO",
+            "source": "taco",
+            "revision": None,
+            "split": "random" if drawn else "official",
+            "seed": seed,
+            "fold": None,
+            "short_side_px": short_side_px,
+            "manifest": manifest.name,
+            "manifest_sha256": hashlib.sha256(rows).hexdigest(),
+            "content_sha256": _hash_all(crops),
+            "differ_from_manifest": 0,
+            "photos": _count(crops),
+            "dropped": [],
+            "taco": {
+                **describe_crops(config),
+                "annotations_sha256": annotations.sha256,
+                "mapping": classes,
+                "images": dict(Counter(split[s.path] for s in scenes if s.path not in missing)),
+                "left_out": {why: count for why, count in sorted(left_out.items()) if count},
+                "missing": sorted(missing),
+            },
+        }
+        (staging / "data.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if drawn:
+            replace_file(manifest, rows)
+    return record
+
+
+def describe_crops(config: TacoConfig) -> dict[str, Any]:
+    """Return the settings that crops differ by."""
+    return {
+        "classes": Path(config.classes).name,
+        "margin": config.margin,
+        "min_side_px": config.min_side_px,
+    }
+
+
+def _load_annotations(config: TacoConfig, downloader: Downloader) -> Annotations:
+    source = config.annotations
+    if source.startswith(("http://", "https://")):
+        path = downloader.fetch_file(source, "annotations.json")
+    else:
+        path = Path(source)
+    if not path.is_file():
+        raise DataError(f"There is no {path}. Give TACO's annotations.json, or its address.")
+    return read_annotations(path.read_bytes(), str(path))
+
+
+def _load_map(name: str, config: TacoConfig, downloader: Downloader) -> bytes:
+    """Return TACO's own table: from `maps` beside local annotations, or else from its repository."""
+    beside = Path(config.annotations).parent / "maps" / f"{name}.csv"
+    if beside.is_file():
+        return beside.read_bytes()
+    address = f"{REPOSITORY}/detector/taco_config/{name}.csv"
+    return downloader.fetch_file(address, f"maps/{name}.csv").read_bytes()
+
+
+def _find_images(
+    scenes: Sequence[Scene], images: Path, downloader: Downloader | None
+) -> Mapping[str, str]:
+    """Return why, by path, each image that cannot be had is missing, and list them in a file beside the others."""
+    if downloader is not None:
+        missing = downloader.fetch_images(scenes)
+    else:
+        missing = {s.path: "not fetched" for s in scenes if not (images / s.path).is_file()}
+    if len(missing) == len(scenes):
+        raise DataError(f"None of the {len(scenes):,} images is in {images}, and none could be fetched.")
+    if missing:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["path", "address", "why"])
+        writer.writerows([s.path, s.address, missing[s.path]] for s in scenes if s.path in missing)
+        replace_file(images / MISSING_FILE, text.getvalue().encode())
+    else:
+        (images / MISSING_FILE).unlink(missing_ok=True)
+    return missing
+
+
+def _write_crops(
+    scenes: Sequence[Scene],
+    split: Mapping[str, str],
+    classes: Mapping[str, str],
+    left_out: Counter[str],
+    images: Path,
+    folder: Path,
+    config: TacoConfig,
+    short_side_px: int,
+) -> list[_Crop]:
+    """Write every crop and count in `left_out` what gives none; return the crops in order."""
+    for side in SPLITS:
+        for label in set(classes.values()):
+            (folder / side / label).mkdir(parents=True, exist_ok=True)
+
+    def cut(scene: Scene) -> tuple[list[_Crop], Counter[str]]:
+        crops: list[_Crop] = []
+        named = [box for box in scene.boxes if box.category in classes]
+        skipped = Counter({"no class": len(scene.boxes) - len(named)})
+        try:
+            view = read_view(images / scene.path, scene)
+        except ImageError:
+            return [], skipped + Counter({"image unreadable": len(named)})
+        except DataError:
+            return [], skipped + Counter({"image of another size": len(named)})
+        for box in named:
+            crop = cut_box(view, box, config, short_side_px=short_side_px)
+            if crop is None:
+                skipped["too small"] += 1
+                continue
+            buffer = io.BytesIO()
+            crop.save(buffer, "JPEG", quality=95, subsampling=0)
+            stem = scene.path.rsplit(".", 1)[0].replace("/", "-")
+            path = f"{split[scene.path]}/{classes[box.category]}/{stem}-{box.id}.jpg"
+            (folder / path).write_bytes(buffer.getvalue())
+            crops.append(_Crop(path=path, sha256=hashlib.sha256(buffer.getvalue()).hexdigest()))
+        return crops, skipped
+
+    written: list[_Crop] = []
+    with ThreadPoolExecutor() as pool:
+        for crops, skipped in tqdm(pool.map(cut, scenes), "crops", total=len(scenes), unit="image"):
+            written += crops
+            left_out.update(skipped)
+    return written
+
+
+def _drop_untrained(crops: Sequence[_Crop], left_out: Counter[str], folder: Path) -> list[_Crop]:
+    """Return the crops without those of classes that train does not have, and delete these.
+
+    Raises:
+        DataError: fewer than two classes have crops to train on.
+    """
+    trained = {crop.path.split("/")[1] for crop in crops if crop.path.startswith("train/")}
+    if len(trained) < 2:
+        raise DataError(
+            f"Only {len(trained)} classes have crops to train on. Fetch more images, or lower taco.min_side_px."
+        )
+    kept = []
+    for crop in crops:
+        if crop.path.split("/")[1] in trained:
+            kept.append(crop)
+        else:
+            (folder / crop.path).unlink()
+            left_out["class not in train"] += 1
+    return kept
+
+
+def _count(crops: Sequence[_Crop]) -> dict[str, dict[str, int]]:
+    counts = Counter(tuple(crop.path.split("/")[:2]) for crop in crops)
+    return {
+        side: {label: count for (where, label), count in sorted(counts.items()) if where == side}
+        for side in SPLITS
+    }
+
+
+def _hash_all(crops: Sequence[_Crop]) -> str:
+    lines = "".join(f"{crop.path},{crop.sha256}\n" for crop in sorted(crops, key=lambda crop: crop.path))
+    return hashlib.sha256(lines.encode()).hexdigest()

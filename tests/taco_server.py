@@ -1,0 +1,114 @@
+"""A local server for photos like TACO's, drawn to the excerpt of its annotations, that fails as it is told to."""
+
+import io
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from conftest import COLOURS
+from PIL import Image, ImageDraw
+
+from trashlens.training.data.taco.classes import map_categories
+
+EXCERPT = Path(__file__).with_name("taco_excerpt.json")
+ORIENTATION = 0x0112
+GROUND = (128, 118, 108)
+
+
+def read_excerpt() -> dict[str, Any]:
+    """Return the excerpt of TACO's annotations: 22 photos with 47 boxes of the three splits."""
+    return json.loads(EXCERPT.read_text(encoding="utf-8"))
+
+
+def draw_photo(annotations: dict[str, Any], image: dict[str, Any], *, side_px: int = 0) -> bytes:
+    """Return a photo in its real size, each box in its class's colour; every third lies turned, as phones store.
+
+    With `side_px` it is a copy whose longer side is as long.
+    """
+    names = {entry["id"]: entry["name"] for entry in annotations["categories"]}
+    classes = map_categories("trashnet", list(names.values()), fetch_map=lambda _: b"")
+    photo = Image.new("RGB", (image["width"], image["height"]), GROUND)
+    pen = ImageDraw.Draw(photo)
+    for entry in annotations["annotations"]:
+        if entry["image_id"] == image["id"]:
+            left, top, width, height = entry["bbox"]
+            label = classes.get(names[entry["category_id"]], "metal")
+            pen.rectangle((left, top, left + width, top + height), COLOURS[label])
+    exif = Image.Exif()
+    if side_px:
+        photo.thumbnail((side_px, side_px))
+    elif image["id"] % 3 == 0:
+        photo, exif[ORIENTATION] = photo.transpose(Image.Transpose.ROTATE_90), 6
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=80, exif=exif)
+    return buffer.getvalue()
+
+
+class TacoServer:
+    """Serves `files` by path; each request for a path takes the first of its `faults`, if one is left.
+
+    A fault is a status such as `503` (with 429, to come back in 7 seconds), `cut` (half of the body, then the line
+    is dead), `whole` (the range asked for is ignored) or `page` (200 with a page of HTML).
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.faults: dict[str, list[str]] = defaultdict(list)
+        self.requests: list[tuple[str, str | None]] = []
+        self.address = ""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        asked = handler.headers.get("Range")
+        self.requests.append((handler.path, asked))
+        fault = self.faults[handler.path].pop(0) if self.faults[handler.path] else ""
+        if handler.path not in self.files or fault.isdigit():
+            handler.send_response(int(fault or 404))
+            if fault == "429":
+                handler.send_header("Retry-After", "7")
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
+        body = b"<html>gone</html>" if fault == "page" else self.files[handler.path]
+        start = int(asked[len("bytes=") : -1]) if asked and fault not in ("whole", "page") else 0
+        if start >= len(body):
+            handler.send_response(416)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
+        handler.send_response(206 if start else 200)
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        handler.send_header("Content-Length", str(len(body) - start))
+        handler.end_headers()
+        rest = body[start:]
+        handler.wfile.write(rest[: len(rest) // 2] if fault == "cut" else rest)
+        handler.close_connection = True
+
+
+@contextmanager
+def serve_taco() -> Iterator[TacoServer]:
+    """Run the server for the length of the block."""
+    server = TacoServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        server.address = f"http://127.0.0.1:{http.server_port}"
+        try:
+            yield server
+        finally:
+            http.shutdown()
+            thread.join()
