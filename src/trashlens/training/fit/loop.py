@@ -98,9 +98,7 @@ def fit(
             own = {**record, "run": tracker.address}
             if _run_epochs(recipe, trainer, progress, own, tracker, watch):
                 step = recipe.schedule.epochs * len(trainer.train) + 1
-                conclude(
-                    recipe, progress, tracker, device=accelerator.device, step=step, splits=splits
-                )
+                conclude(recipe, progress, tracker, device=accelerator.device, step=step, splits=splits)
             else:
                 tracker.summarise({"stopped_after": progress.epoch})
             remove_states(recipe.output)

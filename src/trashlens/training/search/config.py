@@ -72,7 +72,9 @@ class Stopping:
         if self.from_epoch is not None and self.from_epoch < 1:
             raise ValueError("stopping.from_epoch must be at least 1, or null.")
         if self.dominators < 1 or not 0 <= self.margin < 1:
-            raise ValueError("stopping.dominators must be at least 1, and stopping.margin lie in [0, 1).")
+            raise ValueError(
+                "stopping.dominators must be at least 1, and stopping.margin lie in [0, 1)."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,9 +69,7 @@ class TrialSampler(BaseSampler):
         """Draw one value."""
         return self.inner.sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Any
-    ) -> None:
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
         """Tell TPE how a trial ended."""
         self.inner.after_trial(study, trial, state, values)
 
@@ -83,9 +81,7 @@ def draw_values(space: Space, trial: Trial) -> dict[str, Any]:
         kind = _distribution(draw)
         match kind:
             case IntDistribution():
-                values[name] = trial.suggest_int(
-                    name, kind.low, kind.high, step=kind.step, log=kind.log
-                )
+                values[name] = trial.suggest_int(name, kind.low, kind.high, step=kind.step, log=kind.log)
             case FloatDistribution():
                 values[name] = trial.suggest_float(
                     name, kind.low, kind.high, step=kind.step, log=kind.log

@@ -1,6 +1,7 @@
 """A search as a picture: F1 against time with the front, and how the trials went."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,7 @@ def _architecture(outcome: Outcome) -> str:
     return outcome.network.rpartition(", ")[0]
 
 
-def _draw_front(
-    axes: Axes, space: Space, shown: Sequence[Outcome], colours: Mapping[str, str]
-) -> None:
+def _draw_front(axes: Axes, space: Space, shown: Sequence[Outcome], colours: Mapping[str, str]) -> None:
     style_axes(axes)
     axes.set_xscale("log")
     complete = [one for one in shown if one.macro_f1 is not None]
@@ -104,22 +103,20 @@ def _draw_front(
     _label_times(axes, space, shown)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     axes.set_ylabel("macro F1, validation")
-    axes.set_title(
-        "number: trial on the front    ×: stopped early", fontsize=8, color=SOFT, loc="left"
-    )
+    axes.set_title("number: trial on the front    ×: stopped early", fontsize=8, color=SOFT, loc="left")
 
 
 def _label_times(axes: Axes, space: Space, shown: Sequence[Outcome]) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    label = f"time of one photo, {space.recipe}'s own network = 1"
+    label = f"time of one photo, {Path(space.recipe).stem}'s own network = 1"
     known = [one for one in shown if one.reference_ms is not None]
     if known:
         times = [one.time_ratio or 0 for one in known]
         axes.set_xlim(min(times) / 10**ROOM, max(times) * 10**ROOM)
         reference_ms = float(np.median([one.reference_ms or 0 for one in known]))
-        label = f"time of one photo, {space.recipe}'s own network = 1 ({reference_ms:.2g} ms)"
+        label = f"{label} ({reference_ms:.2g} ms)"
     axes.set_xlabel(label)
 
 
@@ -134,9 +131,7 @@ def _draw_curves(axes: Axes, shown: Sequence[Outcome], colours: Mapping[str, str
         width = 1.8 if one.front else 0.9
         axes.plot(epochs, one.curve, color=colour, linewidth=width, alpha=0.9 if one.front else 0.55)
         if one.state == "stopped":
-            axes.scatter(
-                len(one.curve), one.curve[-1], color=colour, marker="x", s=26, linewidth=1.2
-            )
+            axes.scatter(len(one.curve), one.curve[-1], color=colour, marker="x", s=26, linewidth=1.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_title("macro F1 after each epoch; thick: on the front", fontsize=8, color=SOFT, loc="left")

@@ -106,9 +106,9 @@ def format_outcomes(space: Space, outcomes: Sequence[Outcome]) -> str:
         [
             *rows,
             "",
-            f"{len(front)} networks on the front; of {space.trials} trials {counts or 'none begun'}. Times are those "
-            f"of {space.recipe}'s own network taken as 1; F1 is on the validation photos that chose among the "
-            "trials, and so too high for the best of them: measure a winner on the test photos.",
+            f"{len(front)} networks on the front; of {space.trials} trials {counts or 'none begun'}. Times are "
+            f"multiples of {Path(space.recipe).stem}'s own network's; F1 is on the validation photos that chose "
+            "among the trials, and so too high for the best of them: measure a winner on the test photos.",
         ]
     )
 

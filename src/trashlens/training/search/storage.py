@@ -39,7 +39,9 @@ def open_study(
     Raises:
         RecipeError: the database cannot be reached or read, or holds the study of another space.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it would say, the search says in its own words
+    optuna.logging.set_verbosity(
+        optuna.logging.ERROR
+    )  # what it would say, the search says in its own words
     folder.mkdir(parents=True, exist_ok=True)
     storage = _connect(url or f"sqlite:///{folder / 'study.db'}", heartbeat_s)
     study = optuna.create_study(
@@ -66,9 +68,7 @@ def standing_trials(study: Study) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False)
     continued = {trial.user_attrs.get("continues") for trial in trials}
     return [
-        trial
-        for trial in trials
-        if not (trial.state == TrialState.FAIL and trial.number in continued)
+        trial for trial in trials if not (trial.state == TrialState.FAIL and trial.number in continued)
     ]
 
 
