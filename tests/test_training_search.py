@@ -254,7 +254,7 @@ def test_trials_end_complete_stopped_or_failed_and_the_front_is_theirs(
 ) -> None:
     text = yaml.safe_load(space_file.read_text())
     text["stopping"] = {"from_epoch": 1, "dominators": 1, "margin": 0.05}
-    space_file.write_text(yaml.safe_dump(text))
+    space_file.write_text(yaml.safe_dump(text, sort_keys=False))
     study, searcher = begin(space_file, tmp_path)
     quick |= {
         (32, 0.001): [0.5, 0.6],

@@ -12,9 +12,14 @@ __all__ = ["open_untrained"]
 
 
 def open_untrained(
-    config: NetworkConfig, preprocess: Preprocess, *, role: str, labels: Sequence[str]
+    config: NetworkConfig,
+    preprocess: Preprocess,
+    *,
+    role: str,
+    labels: Sequence[str],
+    threads: int = 0,
 ) -> Classifier:
-    """Return a network exported as bundles are, in ONNX Runtime, with random weights.
+    """Return a network exported as bundles are, in ONNX Runtime, with random weights; 0 threads for one a core.
 
     Of the settings only those count that determine its operations, `name` and `arguments`.
 
@@ -31,5 +36,6 @@ def open_untrained(
             preprocess=preprocess,
             model=to_onnx(network.eval(), size_px=preprocess.size_px),
             parameters=sum(parameter.numel() for parameter in network.parameters()),
-        )
+        ),
+        threads=threads,
     )

@@ -5,14 +5,17 @@
 At the baseline itself that is 0.5 + 0.5 = 1. Twice the time costs 0.5, as much as the whole F1 can cost: its half
 lies in 0 to 1, and is steep near the baseline, where 0.01 of F1 is worth 0.05, as much as a tenth of the time.
 
-What the source leaves open. Its table gives its baseline F1 0.7012, time 58.1225 and score 1.1676, which is not 1:
-the two constants behind the table are not that row's own numbers. One row cannot tell two constants, only that
-0.5 · 58.1225 / baseline_time + sigmoid(20 · (baseline_F1 − 0.7012)) = 1.1676. With the row's own time, baseline_F1
-would be 0.7361; with its own F1, baseline_time would be 43.53; since the sigmoid lies in 0 to 1, baseline_time lies
-between 24.89 and 173.4 in any case. (A team of that competition reports 1.1950 for its reference network,
-github.com/boostcampaitech2/model-optimization-level3-cv-04.) Nor does the source say the unit of time, on what it was
-measured and over how many photos, or how F1 is averaged. Here F1 is the macro F1 and the time the median of one photo
-in milliseconds, and both constants are settings.
+What the source leaves open. Its table gives its baseline F1 0.7012, time 58.1225 and score 1.1676, which is not
+1: the two constants behind the table are not that row's own numbers. One row cannot tell two constants, only
+that
+
+    0.5 · 58.1225 / baseline_time + sigmoid(20 · (baseline_F1 − 0.7012)) = 1.1676
+
+With the row's own time, baseline_F1 would be 0.7361; with its own F1, baseline_time would be 43.53. Since the
+sigmoid lies in 0 to 1, baseline_time lies between 24.89 and 173.4 in any case. (A team of that competition
+reports 1.1950 for its reference network, github.com/boostcampaitech2/model-optimization-level3-cv-04.) Nor does
+the source say the unit of time, on what it was measured and over how many photos, or how F1 is averaged. Here
+F1 is the macro F1 and the time the median of one photo in milliseconds, and both constants are settings.
 """
 
 import math

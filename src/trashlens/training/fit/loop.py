@@ -171,9 +171,8 @@ def _run_epochs(
         mininterval=0.5 if sys.stderr.isatty() else 30,
     )
     with bar:
-        for known in progress.history if watch else ():
-            if watch(known["epoch"], known):
-                return False
+        if watch and any(watch(known["epoch"], known) for known in progress.history):
+            return False
         for epoch in range(progress.epoch, epochs):
             with trainer.answers.epoch(epoch + 1) if trainer.answers else nullcontext():
                 metrics = train_epoch(trainer, recipe, epoch=epoch, bar=bar, tracker=tracker)

@@ -82,18 +82,18 @@ def _draw_front(axes: Axes, space: Space, shown: Sequence[Outcome], colours: Map
         end = (max(times) * 10**ROOM, corners[-1][1])
         axes.plot(*np.array([*corners, end]).T, color=SOFT, linewidth=1, zorder=1)
     for one in shown:
-        colour = colours[_architecture(one)]
+        colour, time = colours[_architecture(one)], one.time_ratio or 0
         best = one.macro_f1 if one.macro_f1 is not None else max(one.curve)
         options: dict[str, Any] = {"color": colour, "zorder": 3 if one.front else 2}
         if one.state == "complete":
             edge = INK if one.front else "white"
-            axes.scatter(one.time_ratio, best, s=62 if one.front else 34, edgecolor=edge, **options)
+            axes.scatter(time, best, s=62 if one.front else 34, edgecolor=edge, **options)
         else:
-            axes.scatter(one.time_ratio, best, s=26, marker="x", alpha=0.6, linewidth=1.2, **options)
+            axes.scatter(time, best, s=26, marker="x", alpha=0.6, linewidth=1.2, **options)
         if one.front and one.same_as is None:
             axes.annotate(
                 str(one.trial),
-                (one.time_ratio or 0, best),
+                (time, best),
                 xytext=(-6, 6),
                 textcoords="offset points",
                 ha="right",
@@ -107,13 +107,14 @@ def _draw_front(axes: Axes, space: Space, shown: Sequence[Outcome], colours: Map
 
 
 def _label_times(axes: Axes, space: Space, shown: Sequence[Outcome]) -> None:
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    times = [one.time_ratio or 0 for one in shown]
+    wide = bool(times) and max(times) > 5 * min(times)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else (1, 1.5, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     label = f"time of one photo, {Path(space.recipe).stem}'s own network = 1"
     known = [one for one in shown if one.reference_ms is not None]
     if known:
-        times = [one.time_ratio or 0 for one in known]
         axes.set_xlim(min(times) / 10**ROOM, max(times) * 10**ROOM)
         reference_ms = float(np.median([one.reference_ms or 0 for one in known]))
         label = f"{label} ({reference_ms:.2g} ms)"

@@ -21,8 +21,6 @@ from trashlens.training.search.drawing import TrialSampler
 
 __all__ = ["open_study", "queue_again", "recover", "standing_trials"]
 
-DIRECTIONS = ("maximize", "minimize")
-"""Of macro F1, and of the time of one photo."""
 GRACE = 3
 """A process that has not said for so many heartbeats that it works is taken for dead."""
 ATTEMPTS = 5
@@ -48,7 +46,7 @@ def open_study(
         storage=storage,
         study_name=space.name,
         sampler=TrialSampler(space.seed),
-        directions=DIRECTIONS,
+        directions=["maximize", "minimize"],  # macro F1, and the time of one photo
         load_if_exists=True,
     )
     described = _describe(space, recipe)

@@ -1,5 +1,6 @@
 """How long a trial's network takes for one photo, beside the network that the search is compared with."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,14 +22,14 @@ ROUNDS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkTime:
-    """The time of one photo, as served: exported, in ONNX Runtime, batch 1."""
+    """The time of one photo, as served: exported, in ONNX Runtime, batch 1; of one thread."""
 
     network: str
     """What was measured, see `name_operations`."""
     ratio: float
     """How many times as long as the reference it takes: median over pairs of the same round."""
     infer_ms: float
-    """Its median, milliseconds, on the machine that measured it."""
+    """Its median, milliseconds of processor time, on the machine that measured it."""
     reference_ms: float
     """The reference's median in the same rounds."""
     parameters: int
@@ -40,8 +41,9 @@ class NetworkTime:
 class Stopwatch:
     """Measures networks in turn with the search's own recipe.
 
-    What else a machine does slows both alike, and a ratio means the same on another machine of a search that
-    several work on; milliseconds do not.
+    A ratio means the same on another machine of a search that several work on; milliseconds do not. The clock counts
+    what one thread computes, not what it waits: a search's other processes keep all cores busy, and by the wall, with
+    as many threads as cores, one network was seen at 0.15 and 0.7 of the reference on a machine six times overloaded.
     """
 
     def __init__(self, reference: Recipe, labels: Sequence[str]) -> None:
@@ -60,7 +62,7 @@ class Stopwatch:
         same = name_operations(recipe) == name_operations(self.reference)
         measured = self.opened if same else self._open(recipe)
         calls = {"network": _call(measured), "reference": _call(self.opened)}
-        times = time_rounds(calls, rounds=ROUNDS, warm_up=WARM_UP)
+        times = time_rounds(calls, rounds=ROUNDS, warm_up=WARM_UP, clock=time.thread_time)
         return NetworkTime(
             network=name_operations(recipe),
             ratio=1.0 if same else times.ratio("network", "reference").median,
@@ -71,7 +73,9 @@ class Stopwatch:
         )
 
     def _open(self, recipe: Recipe) -> Classifier:
-        return open_untrained(recipe.network, recipe.preprocess, role=recipe.role, labels=self.labels)
+        return open_untrained(
+            recipe.network, recipe.preprocess, role=recipe.role, labels=self.labels, threads=1
+        )
 
 
 def name_operations(recipe: Recipe) -> str:
