@@ -41,9 +41,9 @@ class NetworkTime:
 class Stopwatch:
     """Measures networks in turn with the search's own recipe.
 
-    A ratio means the same on another machine of a search that several work on; milliseconds do not. The clock counts
-    what one thread computes, not what it waits: a search's other processes keep all cores busy, and by the wall, with
-    as many threads as cores, one network was seen at 0.15 and 0.7 of the reference on a machine six times overloaded.
+    A ratio means the same on another machine of a search that several work on; milliseconds do not. The clock
+    counts what one thread computes, not what it waits: a search's other processes keep all cores busy, and by the
+    wall, with as many threads as cores, one network was seen at 0.15 and 0.7 of the reference on a busy machine.
     """
 
     def __init__(self, reference: Recipe, labels: Sequence[str]) -> None:
