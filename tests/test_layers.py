@@ -14,6 +14,7 @@ TRAIN_ONLY = {
     "accelerate",
     "datasets",
     "onnx",
+    "optuna",
     "ray",
     "sklearn",
     "timm",
@@ -112,7 +113,16 @@ MAY_IMPORT = {
     "training.study": {
         *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard", "benchmark"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "graph")),
-        *(f"training.{n}" for n in ("networks", "recipe", "shipped", "study")),
+        *(f"training.{n}" for n in ("networks", "recipe", "shipped", "study", "untrained")),
+    },
+    "training.search": {
+        *("errors", "files", "classifier", "machine", "scoreboard", "benchmark"),
+        *(f"training.{n}" for n in ("checkpoint", "data", "fit", "recipe", "search", "shipped")),
+        *(f"training.{n}" for n in ("study", "untrained")),
+    },
+    "training.untrained": {
+        *("image", "bundle", "classifier"),
+        *(f"training.{n}" for n in ("graph", "networks")),
     },
     "training.robustness": {
         *("errors", "image", "bundle", "classifier", "scoreboard"),

@@ -11,6 +11,7 @@ from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
 from trashlens.commands.publishing import promote_command, pull_command, sync_command
 from trashlens.commands.robustness import robustness_command
+from trashlens.commands.search import search_command
 from trashlens.commands.study import study_command
 from trashlens.commands.training import data_command, evaluate_command, export_command, train_command
 
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "groups": groups_command,
     "train": train_command,
     "study": study_command,
+    "search": search_command,
     "export": export_command,
     "evaluate": evaluate_command,
     "robustness": robustness_command,

@@ -128,6 +128,7 @@ def evaluate_command(argv: Sequence[str]) -> int:
     from trashlens.bundle import ROLES
     from trashlens.scoreboard import draw_pictures, format_report, write_pictures
     from trashlens.training.data import LABELS, DataConfig
+    from trashlens.training.evaluate import TradeOffConfig, format_trade_offs
     from trashlens.training.report import (
         RESERVED,
         evaluate_bundles,
@@ -152,10 +153,21 @@ def evaluate_command(argv: Sequence[str]) -> int:
         help="photos of no waste, which should be rejected, too",
     )
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw what was measured, as PNG")
+    parser.add_argument(
+        "--score",
+        action="store_true",
+        help="say what each network is worth for its time, in one number. What it answers to each photo of a "
+        "folder, `trashlens predict FOLDER --csv` says",
+    )
+    parser.add_class_arguments(TradeOffConfig, as_group=False)
     parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px", "taco"})
     given = parser.parse_args(argv).as_dict()
     models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
     only, pictures, own = given.pop("only"), given.pop("pictures"), given.pop("unrelated")
+    scored = given.pop("score")
+    constants = construct(
+        TradeOffConfig, {key: given.pop(key) for key in ("baseline_f1", "baseline_time_ms")}
+    )
     if folder is not None and write:
         raise RecipeError(
             "--write keeps the numbers of TrashNet's test photos; leave out --photos with it."
@@ -193,6 +205,12 @@ def evaluate_command(argv: Sequence[str]) -> int:
         unrelated=unrelated,
     )
     print(format_report(measured, name=name))
+    if scored:
+        numbers = {
+            role: (bundle.metrics[name]["macro_f1"], bundle.metrics["latency"]["infer_ms_p50"])
+            for role, bundle in measured.items()
+        }
+        print(f"\n{format_trade_offs(numbers, constants)}")
     if pictures is not None:
         print()
         write_pictures(draw_pictures(measured, name=name), pictures)

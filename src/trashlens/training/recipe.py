@@ -1,7 +1,8 @@
 """A recipe: the YAML file that fully determines one training run, as typed dataclasses."""
 
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from trashlens.training.networks import NetworkConfig
 from trashlens.training.objectives import ObjectiveConfig
 from trashlens.training.shipped import Shelf
 
-__all__ = ["RECIPES", "Recipe", "ScheduleConfig", "make_parser", "parse_recipe"]
+__all__ = ["RECIPES", "Recipe", "ScheduleConfig", "as_options", "make_parser", "parse_recipe"]
 
 RECIPES = Shelf("recipe", "recipes")
 """The recipes that come with the package."""
@@ -107,6 +108,14 @@ class Recipe:
                 **describe_crops(self.data.taco),
             }
         return record
+
+
+def as_options(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings by dotted name as the options that `parse_recipe` takes."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()
+    }
+    return [f"--{name}={text}" for name, text in texts.items()]
 
 
 def make_parser(**options: Any) -> ArgumentParser:

@@ -37,11 +37,18 @@ logger = logging.getLogger(__name__)
 
 
 def conclude(
-    recipe: Recipe, progress: Progress, tracker: Tracker, *, device: torch.device, step: int
+    recipe: Recipe,
+    progress: Progress,
+    tracker: Tracker,
+    *,
+    device: torch.device,
+    step: int,
+    splits: Sequence[str],
 ) -> None:
     """Complete checkpoint.json with the test photos' numbers, keep the predictions, tell W&B.
 
-    The epoch was chosen on the validation photos; the test photos are looked at here for the first time.
+    The epoch was chosen on the validation photos; the test photos are looked at here for the first time, and only
+    if they are among the `splits`.
 
     Raises:
         TrainingError: the checkpoint cannot be read back.
@@ -53,7 +60,7 @@ def conclude(
         "run": tracker.address or best.record.get("run"),
     }
     predictions = {}
-    for split in ("val", "test"):
+    for split in splits:
         photos = list_labelled(recipe.data.processed / split, best.labels)
         if not photos:
             logger.warning("There are no prepared %s photos: the run has no %s numbers.", split, split)

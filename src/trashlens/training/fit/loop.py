@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,27 @@ from trashlens.training.fit.trainer import Trainer, make_accelerator, make_train
 from trashlens.training.recipe import Recipe
 from trashlens.training.tracking import Tracker, track
 
-__all__ = ["fit"]
+__all__ = ["Watch", "fit"]
+
+Watch = Callable[[int, Mapping[str, float]], bool]
+"""Looks at an epoch, counted from 1, and its metrics; says whether training is to stop after it."""
 
 logger = logging.getLogger(__name__)
 
 
-def fit(recipe: Recipe, *, group: str | None = None) -> Path:
+def fit(
+    recipe: Recipe,
+    *,
+    group: str | None = None,
+    watch: Watch | None = None,
+    splits: Sequence[str] = ("val", "test"),
+) -> Path:
     """Train by the recipe, or go on where an interrupted run stopped; return the checkpoint folder.
 
     The checkpoint is the epoch of highest validation accuracy (the later one of equals). In W&B the run is one
-    of `group`, by default of those with the same role and network.
+    of `group`, by default of those with the same role and network. `watch` sees each epoch, those again that an
+    interrupted run had done, and may stop a run of a single process: its checkpoint is then not marked complete.
+    A complete one is asked about the photos of `splits`; runs that are chosen from leave out `test`.
 
     Raises:
         RecipeError: the recipe cannot work, or its output folder belongs to another recipe.
@@ -83,9 +95,12 @@ def fit(recipe: Recipe, *, group: str | None = None) -> Path:
         ) as tracker:
             progress.run_id = tracker.run_id
             tracker.use(data_of(recipe, data))
-            _run_epochs(recipe, trainer, progress, {**record, "run": tracker.address}, tracker)
-            step = recipe.schedule.epochs * len(trainer.train) + 1
-            conclude(recipe, progress, tracker, device=accelerator.device, step=step)
+            own = {**record, "run": tracker.address}
+            if _run_epochs(recipe, trainer, progress, own, tracker, watch):
+                step = recipe.schedule.epochs * len(trainer.train) + 1
+                conclude(recipe, progress, tracker, device=accelerator.device, step=step, splits=splits)
+            else:
+                tracker.summarise({"stopped_after": progress.epoch})
             remove_states(recipe.output)
     else:
         _run_epochs(recipe, trainer, progress, record, Tracker(None))
@@ -141,9 +156,17 @@ def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
 
 
 def _run_epochs(
-    recipe: Recipe, trainer: Trainer, progress: Progress, record: dict[str, Any], tracker: Tracker
-) -> None:
-    """Train and validate the epochs that are left, keeping the best checkpoint and the state to resume."""
+    recipe: Recipe,
+    trainer: Trainer,
+    progress: Progress,
+    record: dict[str, Any],
+    tracker: Tracker,
+    watch: Watch | None = None,
+) -> bool:
+    """Train and validate the epochs that are left, keeping the best checkpoint and the state to resume.
+
+    Says whether they were all of them: `watch` may end it earlier.
+    """
     accelerator, epochs, steps = trainer.accelerator, recipe.schedule.epochs, len(trainer.train)
     bar = tqdm(
         desc=recipe.role,
@@ -155,6 +178,8 @@ def _run_epochs(
         mininterval=0.5 if sys.stderr.isatty() else 30,
     )
     with bar:
+        if watch and any(watch(known["epoch"], known) for known in progress.history):
+            return False
         for epoch in range(progress.epoch, epochs):
             with trainer.answers.epoch(epoch + 1) if trainer.answers else nullcontext():
                 metrics = train_epoch(trainer, recipe, epoch=epoch, bar=bar, tracker=tracker)
@@ -170,6 +195,9 @@ def _run_epochs(
             bar.set_postfix(loss=f"{metrics['train/loss']:.3f}", val=f"{metrics['val/accuracy']:.3f}")
             tracker.log({"epoch": epoch + 1, **metrics}, step=progress.epoch * steps)
             save_state(recipe.output, accelerator, progress)
+            if watch and watch(progress.epoch, metrics):
+                return False
+    return True
 
 
 def _best(record: dict[str, Any], progress: Progress, metrics: dict[str, Any]) -> dict[str, Any]:

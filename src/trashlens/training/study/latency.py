@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from trashlens.benchmark.timing import time_rounds
-from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import DataError
 from trashlens.files import replace_file
 from trashlens.image import Preprocess
 from trashlens.machine import processor_name
-from trashlens.training.graph import to_onnx
-from trashlens.training.networks import NetworkConfig, create_network
+from trashlens.training.networks import NetworkConfig
 from trashlens.training.study.records import RunRecord, name_network
+from trashlens.training.untrained import open_untrained
 
 __all__ = ["LATENCY_FILE", "Latencies", "measure_latencies", "name_served", "read_latencies"]
 
@@ -116,19 +115,11 @@ def measure_latencies(records: Iterable[RunRecord], folder: Path) -> Latencies:
 def _open(record: RunRecord) -> Classifier:
     """Return the network of a record, exported as bundles are, with random weights."""
     recipe: dict[str, Any] = record.recipe
-    # Built from what determines its operations, without weights or how it was trained.
-    given = {key: recipe["network"][key] for key in ("name", "arguments")}
-    network, _ = create_network(NetworkConfig(**given, weights="none"), classes=len(record.labels))
-    preprocess = Preprocess.from_json(recipe["preprocess"])
-    return Classifier(
-        Bundle(
-            role=recipe["role"],
-            architecture=recipe["network"]["name"],
-            labels=tuple(record.labels),
-            preprocess=preprocess,
-            model=to_onnx(network.eval(), size_px=preprocess.size_px),
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-        )
+    return open_untrained(
+        NetworkConfig(**{key: recipe["network"][key] for key in ("name", "arguments")}),
+        Preprocess.from_json(recipe["preprocess"]),
+        role=recipe["role"],
+        labels=record.labels,
     )
 
 

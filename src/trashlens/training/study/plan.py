@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trashlens.errors import RecipeError
-from trashlens.training.recipe import Recipe, parse_recipe
+from trashlens.training.recipe import Recipe, as_options, parse_recipe
 from trashlens.training.study.config import Study
 
 __all__ = ["Plan", "Run", "choose_runs", "describe_recipe", "plan_runs"]
@@ -154,13 +154,6 @@ class Plan:
         if teacher is not None:
             settings["objective.distill.teacher"] = str(teacher)
         try:
-            return parse_recipe(
-                chosen.recipe, [f"--{name}={_text(value)}" for name, value in settings.items()]
-            )
+            return parse_recipe(chosen.recipe, as_options(settings))
         except RecipeError as error:
             raise RecipeError(f"{variant} of the study {self.study.name}: {error}") from error
-
-
-def _text(value: Any) -> str:
-    """Return a setting as the command line takes it."""
-    return value if isinstance(value, str) else json.dumps(value)

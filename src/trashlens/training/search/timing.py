@@ -1,0 +1,91 @@
+"""How long a trial's network takes for one photo, beside the network that the search is compared with."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from trashlens.benchmark.timing import time_rounds
+from trashlens.classifier import Classifier
+from trashlens.machine import processor_name
+from trashlens.training.recipe import Recipe
+from trashlens.training.untrained import open_untrained
+
+__all__ = ["NetworkTime", "Stopwatch", "name_operations"]
+
+WARM_UP = 10
+ROUNDS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkTime:
+    """The time of one photo, as served: exported, in ONNX Runtime, batch 1; of one thread."""
+
+    network: str
+    """What was measured, see `name_operations`."""
+    ratio: float
+    """How many times as long as the reference it takes: median over pairs of the same round."""
+    infer_ms: float
+    """Its median, milliseconds of processor time, on the machine that measured it."""
+    reference_ms: float
+    """The reference's median in the same rounds."""
+    parameters: int
+    """How many the network has."""
+    cpu: str
+    """The processor, with the number of cores used."""
+
+
+class Stopwatch:
+    """Measures networks in turn with the search's own recipe.
+
+    A ratio means the same on another machine of a search that several work on; milliseconds do not. The clock
+    counts what one thread computes, not what it waits: a search's other processes keep all cores busy, and by the
+    wall, with as many threads as cores, one network was seen at 0.15 and 0.7 of the reference on a busy machine.
+    """
+
+    def __init__(self, reference: Recipe, labels: Sequence[str]) -> None:
+        """Take the recipe that times are compared with, and the classes."""
+        self.reference = reference
+        self.labels = labels
+        self.opened: Classifier | None = None
+
+    def measure(self, recipe: Recipe) -> NetworkTime:
+        """Time a recipe's network, with random weights: its time does not depend on them.
+
+        Raises:
+            RecipeError: the network cannot be created.
+        """
+        self.opened = self.opened or self._open(self.reference)
+        same = name_operations(recipe) == name_operations(self.reference)
+        measured = self.opened if same else self._open(recipe)
+        calls = {"network": _call(measured), "reference": _call(self.opened)}
+        times = time_rounds(calls, rounds=ROUNDS, warm_up=WARM_UP, clock=time.thread_time)
+        return NetworkTime(
+            network=name_operations(recipe),
+            ratio=1.0 if same else times.ratio("network", "reference").median,
+            infer_ms=times.summary("network").p50_ms,
+            reference_ms=times.summary("reference").p50_ms,
+            parameters=measured.bundle.parameters,
+            cpu=processor_name(),
+        )
+
+    def _open(self, recipe: Recipe) -> Classifier:
+        return open_untrained(
+            recipe.network, recipe.preprocess, role=recipe.role, labels=self.labels, threads=1
+        )
+
+
+def name_operations(recipe: Recipe) -> str:
+    """Return what determines how long a recipe's network takes: its name, arguments and input size."""
+    network = recipe.network
+    arguments = "".join(f" {name}={value}" for name, value in sorted(network.arguments.items()))
+    return f"{network.name}{arguments}, {recipe.preprocess.size_px} px"
+
+
+def _call(classifier: Classifier) -> Any:
+    size_px = classifier.bundle.preprocess.size_px
+    image = np.random.default_rng(0).standard_normal((1, 3, size_px, size_px), np.float32)
+    return partial(classifier.infer, image)
