@@ -77,7 +77,7 @@ def prepare_taco(
         )
         left_out["image missing"] += sum(len(s.boxes) for s in scenes if s.path in missing)
         crops = _drop_untrained(crops, left_out, staging)
-        record = {
+        record: dict[str, Any] = {
             "dataset": "TACO",
             "source": "taco",
             "revision": None,
