@@ -16,6 +16,7 @@ from taco_server import EXCERPT, ORIENTATION, TacoServer, draw_photo, read_excer
 
 from trashlens.__main__ import main
 from trashlens.errors import DataError, ImageError
+from trashlens.image import decode_image
 from trashlens.training.data.taco.annotations import Box, Scene, read_annotations
 from trashlens.training.data.taco.classes import map_categories
 from trashlens.training.data.taco.config import TacoConfig
@@ -360,7 +361,7 @@ def test_crops_come_from_annotations_and_a_server_that_fails(
         side, label, file = name.split("/")
         entry = by_id[file.removesuffix(".jpg").split("-")[-1]]
         assert side == split[paths[entry["image_id"]]]
-        crop = Image.open(path)
+        crop = decode_image(path)
         if not is_covered(entry, boxes):
             centre = np.asarray(crop)[crop.height // 2, crop.width // 2]
             assert np.abs(centre.astype(int) - COLOURS[label]).max() < 16

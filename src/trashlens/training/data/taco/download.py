@@ -53,6 +53,10 @@ class Downloader:
             headers={"User-Agent": "trashlens", "Accept-Encoding": "identity"},
         )
 
+    def close(self) -> None:
+        """Close the connections that are left."""
+        self.client.close()
+
     def fetch_file(self, address: str, name: str) -> Path:
         """Return the file `name`, fetched if it is not there yet.
 

@@ -6,20 +6,17 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from trashlens.errors import DataError, ImageError
+from trashlens.errors import DataError
 from trashlens.files import replace_file, replace_folder
 from trashlens.training.data.manifest import SPLITS
 from trashlens.training.data.taco.annotations import Annotations, Scene, read_annotations
 from trashlens.training.data.taco.classes import map_categories
 from trashlens.training.data.taco.config import REPOSITORY, TacoConfig
-from trashlens.training.data.taco.crops import cut_box, read_view
+from trashlens.training.data.taco.cutter import Crop, Cutter
 from trashlens.training.data.taco.download import Downloader
 from trashlens.training.data.taco.split import draw_split, format_split, read_split
 
@@ -27,15 +24,6 @@ __all__ = ["MISSING_FILE", "describe_crops", "prepare_taco"]
 
 MISSING_FILE = "missing.csv"
 """Beside the images: those that no server has any more, or that are not to be fetched."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Crop:
-    """One crop that was written."""
-
-    path: str
-    """`<split>/<class>/<file>`."""
-    sha256: str
 
 
 def prepare_taco(
@@ -57,24 +45,29 @@ def prepare_taco(
         DataError: annotations, classes or manifest do not hold, images could not be fetched, or no crop is left
             to train on; what has been fetched stays, and nothing else is written.
     """
-    downloader = Downloader(images, config)
-    annotations = _load_annotations(config, downloader)
-    classes = map_categories(
-        config.classes,
-        annotations.categories,
-        fetch_map=lambda name: _load_map(name, config, downloader),
-    )
-    scenes = annotations.scenes
+    with closing(Downloader(images, config)) as downloader:
+        annotations = _load_annotations(config, downloader)
+        classes = map_categories(
+            config.classes,
+            annotations.categories,
+            fetch_map=lambda name: _load_map(name, config, downloader),
+        )
+        scenes = annotations.scenes
+        split = draw_split(scenes, seed=seed) if seed is not None else read_split(manifest, scenes)
+        missing = _find_images(scenes, images, downloader if config.fetch else None)
     drawn = seed is not None
-    split = draw_split(scenes, seed=seed) if seed is not None else read_split(manifest, scenes)
-    missing = _find_images(scenes, images, downloader if config.fetch else None)
     left_out = Counter(annotations.left_out)
     rows = format_split(scenes, split) if drawn else manifest.read_bytes()
     with replace_folder(processed) as staging:
-        crops = _write_crops(
-            [scene for scene in scenes if scene.path not in missing],
-            *(split, classes, left_out, images, staging, config, short_side_px),
+        cutter = Cutter(
+            config=config,
+            classes=classes,
+            split=split,
+            images=images,
+            folder=staging,
+            short_side_px=short_side_px,
         )
+        crops = cutter.write([s for s in scenes if s.path not in missing], left_out)
         left_out["image missing"] += sum(len(s.boxes) for s in scenes if s.path in missing)
         crops = _drop_untrained(crops, left_out, staging)
         record: dict[str, Any] = {
@@ -156,53 +149,7 @@ def _find_images(
     return missing
 
 
-def _write_crops(
-    scenes: Sequence[Scene],
-    split: Mapping[str, str],
-    classes: Mapping[str, str],
-    left_out: Counter[str],
-    images: Path,
-    folder: Path,
-    config: TacoConfig,
-    short_side_px: int,
-) -> list[_Crop]:
-    """Write every crop and count in `left_out` what gives none; return the crops in order."""
-    for side in SPLITS:
-        for label in set(classes.values()):
-            (folder / side / label).mkdir(parents=True, exist_ok=True)
-
-    def cut(scene: Scene) -> tuple[list[_Crop], Counter[str]]:
-        crops: list[_Crop] = []
-        named = [box for box in scene.boxes if box.category in classes]
-        skipped = Counter({"no class": len(scene.boxes) - len(named)})
-        try:
-            view = read_view(images / scene.path, scene)
-        except ImageError:
-            return [], skipped + Counter({"image unreadable": len(named)})
-        except DataError:
-            return [], skipped + Counter({"image of another size": len(named)})
-        for box in named:
-            crop = cut_box(view, box, config, short_side_px=short_side_px)
-            if crop is None:
-                skipped["too small"] += 1
-                continue
-            buffer = io.BytesIO()
-            crop.save(buffer, "JPEG", quality=95, subsampling=0)
-            stem = scene.path.rsplit(".", 1)[0].replace("/", "-")
-            path = f"{split[scene.path]}/{classes[box.category]}/{stem}-{box.id}.jpg"
-            (folder / path).write_bytes(buffer.getvalue())
-            crops.append(_Crop(path=path, sha256=hashlib.sha256(buffer.getvalue()).hexdigest()))
-        return crops, skipped
-
-    written: list[_Crop] = []
-    with ThreadPoolExecutor() as pool:
-        for crops, skipped in tqdm(pool.map(cut, scenes), "crops", total=len(scenes), unit="image"):
-            written += crops
-            left_out.update(skipped)
-    return written
-
-
-def _drop_untrained(crops: Sequence[_Crop], left_out: Counter[str], folder: Path) -> list[_Crop]:
+def _drop_untrained(crops: Sequence[Crop], left_out: Counter[str], folder: Path) -> list[Crop]:
     """Return the crops without those of classes that train does not have, and delete these.
 
     Raises:
@@ -223,7 +170,7 @@ def _drop_untrained(crops: Sequence[_Crop], left_out: Counter[str], folder: Path
     return kept
 
 
-def _count(crops: Sequence[_Crop]) -> dict[str, dict[str, int]]:
+def _count(crops: Sequence[Crop]) -> dict[str, dict[str, int]]:
     counts = Counter(tuple(crop.path.split("/")[:2]) for crop in crops)
     return {
         side: {label: count for (where, label), count in sorted(counts.items()) if where == side}
@@ -231,6 +178,6 @@ def _count(crops: Sequence[_Crop]) -> dict[str, dict[str, int]]:
     }
 
 
-def _hash_all(crops: Sequence[_Crop]) -> str:
+def _hash_all(crops: Sequence[Crop]) -> str:
     lines = "".join(f"{crop.path},{crop.sha256}\n" for crop in sorted(crops, key=lambda crop: crop.path))
     return hashlib.sha256(lines.encode()).hexdigest()
