@@ -1,11 +1,13 @@
-"""Run the Dockerfile's steps without Docker: `python tests/run_container.py` (two minutes, fetches packages).
+"""Run the Dockerfile's steps without Docker: `python tests/run_container.py [PYTHON]`; it fetches packages.
 
 Every COPY, RUN and ENV of `.github/container/Dockerfile` is carried out below a temporary folder, which stands for
 `/`, with what its .dockerignore lets through. Then the entry point is started from there as the last stage would
-start it, its health check is run, and a drawing is classified over the API. What it cannot show is that Debian's slim image
-has the system libraries that the packages need: it prints those that they ask for.
+start it, its health check is run, and a drawing is classified over the API. As root the page runs as the last
+stage's user, if that user may start PYTHON, by default this one. What it cannot show is that Debian's slim image
+has the system libraries that the packages need: it prints those that the image is not known to have.
 """
 
+import json
 import os
 import re
 import shlex
@@ -26,10 +28,17 @@ DOCKERFILE = ROOT / ".github" / "container" / "Dockerfile"
 OWN = ("/opt/", "/build", "/app")
 """Folders of the container that lie below the temporary one here."""
 AS_ROOT = "useradd "
-"""What a step begins with that changes the machine, and is left out."""
+"""What a step begins with that would change the machine, and is left out."""
 PASSED = ("HOME", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 BASE_LIBRARIES = {
-    *("ld-linux-x86-64.so.2", "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0"),
+    *(
+        "ld-linux-x86-64.so.2",
+        "libc.so.6",
+        "libdl.so.2",
+        "libgcc_s.so.1",
+        "libm.so.6",
+        "libpthread.so.0",
+    ),
     *("librt.so.1", "libstdc++.so.6", "libutil.so.1", "libz.so.1"),
 }
 """What the slim image has, beside Python's own."""
@@ -46,11 +55,13 @@ class Stage:
     """The last HEALTHCHECK and ENTRYPOINT."""
 
 
-def main() -> int:
-    """Carry the steps out; return 0 if the page answered."""
+def main(python: str = getattr(sys, "_base_executable", sys.executable)) -> int:
+    """Carry the steps out with an interpreter; return 0 if the page answered."""
     with tempfile.TemporaryDirectory(prefix="trashlens-container-") as scratch:
         root, context = Path(scratch, "root"), Path(scratch, "context")
         copy_context(context)
+        (root / "usr" / "bin").mkdir(parents=True)
+        (root / "usr" / "bin" / "python").symlink_to(python)
         stage = carry_out(DockerfileParser(str(DOCKERFILE)).structure, root, context)
         print("\nlibraries beyond the slim image:", ", ".join(missing_libraries(root)) or "none")
         return check_page(stage, root)
@@ -58,7 +69,9 @@ def main() -> int:
 
 def copy_context(context: Path) -> None:
     """Copy the files that git keeps and the .dockerignore lets through."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     for name in filter(None, listed.stdout.split("\0")):
         if is_sent(name) and (ROOT / name).is_file():
             (context / name).parent.mkdir(parents=True, exist_ok=True)
@@ -102,8 +115,7 @@ def carry_out(steps: list[dict[str, str]], root: Path, context: Path) -> Stage:
 def new_stage(root: Path) -> Stage:
     """Return a stage at its begin: nothing of this shell's environment but the way to the packages."""
     kept = {name: os.environ[name] for name in os.environ if name in PASSED or name.startswith("PIP_")}
-    python = Path(sys.base_prefix, "bin")
-    return Stage(environment={**kept, "PATH": f"{python}:/usr/bin:/bin"}, folder=root)
+    return Stage(environment={**kept, "PATH": f"{root}/usr/bin:/usr/bin:/bin"}, folder=root)
 
 
 def below(root: Path, text: str) -> str:
@@ -124,7 +136,9 @@ def copy(names: list[str], context: Path, folder: Path) -> None:
 def missing_libraries(root: Path) -> Iterator[str]:
     """Return the system libraries that the installed packages ask for and the slim image has not."""
     files = [path for path in (root / "opt" / "trashlens").rglob("*.so*") if path.is_file()]
-    listed = subprocess.run(["readelf", "-d", *map(str, files)], capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["readelf", "-d", *map(str, files)], capture_output=True, text=True, check=False
+    )
     needed = set(re.findall(r"NEEDED.*\[(.+)\]", listed.stdout))
     return iter(sorted(needed - BASE_LIBRARIES - {path.name for path in files}))
 
@@ -134,19 +148,12 @@ def check_page(stage: Stage, root: Path) -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         stage.environment["TRASHLENS_PORT"] = str(free.getsockname()[1])
-    user = int(stage.user) if os.geteuid() == 0 else None
-    if user:
-        for folder in (root.parent, root):
-            folder.chmod(0o755)
-        stage.environment["HOME"] = "/nonexistent"
-    entry = eval_json(stage.last["ENTRYPOINT"])
+    root.parent.chmod(0o755)
+    user = find_user(stage, root)
+    stage.environment["HOME"] = "/nonexistent"
     started = time.monotonic()
-    page = subprocess.Popen(
-        [shutil.which(entry[0], path=stage.environment["PATH"]) or entry[0], *entry[1:]],
-        cwd=stage.folder,
-        env=stage.environment,
-        user=user,
-    )
+    command = read_command(stage, "ENTRYPOINT")
+    page = subprocess.Popen(command, cwd=stage.folder, env=stage.environment, user=user)
     try:
         while (healthy := run_health(stage, user)) != 0 and time.monotonic() - started < 60:
             if page.poll() is not None:
@@ -159,20 +166,29 @@ def check_page(stage: Stage, root: Path) -> int:
         print("stopped with", page.wait(timeout=30))
 
 
-def eval_json(value: str) -> list[str]:
-    """Return an instruction's command in its JSON form."""
-    import json
+def find_user(stage: Stage, root: Path) -> int | None:
+    """Return the last stage's user as whom to run the page; None for the one who runs this."""
+    try:
+        subprocess.run([root / "opt/trashlens/bin/python", "-c", ""], user=int(stage.user), check=True)
+    except (OSError, subprocess.CalledProcessError):
+        print(f"NOT CHECKED: this user or interpreter does not allow to run it as {stage.user}")
+        return None
+    print(f"runs as {stage.user}")
+    return int(stage.user)
 
-    return json.loads(value[value.index("[") :])
+
+def read_command(stage: Stage, kind: str) -> list[str]:
+    """Return an instruction's command, which is in the JSON form, with the stage's own program."""
+    value = stage.last[kind]
+    program, *arguments = json.loads(value[value.index("[") :])
+    return [shutil.which(program, path=stage.environment["PATH"]) or program, *arguments]
 
 
 def run_health(stage: Stage, user: int | None) -> int:
     """Return the exit code of the health check."""
-    command = eval_json(stage.last["HEALTHCHECK"])
-    command[0] = shutil.which(command[0], path=stage.environment["PATH"]) or command[0]
-    return subprocess.run(
-        command, env=stage.environment, user=user, stderr=subprocess.DEVNULL, check=False
-    ).returncode
+    command, silent = read_command(stage, "HEALTHCHECK"), subprocess.DEVNULL
+    done = subprocess.run(command, env=stage.environment, user=user, stderr=silent, check=False)
+    return done.returncode
 
 
 def classify(stage: Stage, root: Path) -> int:
@@ -185,8 +201,9 @@ def classify(stage: Stage, root: Path) -> int:
     )
     python = root / "opt" / "trashlens" / "bin" / "python"
     url = f"http://127.0.0.1:{stage.environment['TRASHLENS_PORT']}"
-    return subprocess.run([python, "-c", code, url, photo], check=False, env=stage.environment | {"HOME": "/tmp"}).returncode
+    environment = stage.environment | {"HOME": str(root)}
+    return subprocess.run([python, "-c", code, url, photo], check=False, env=environment).returncode
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(*sys.argv[1:]))

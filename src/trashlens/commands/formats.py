@@ -35,7 +35,12 @@ def add_formats(parser: ArgumentParser) -> None:
 
 
 def convert(
-    folder: Path, config: "ExportConfig", *, format: str | None, output: Path | None, write: bool  # noqa: A002
+    folder: Path,
+    config: "ExportConfig",
+    *,
+    format: str | None,
+    output: Path | None,
+    write: bool,
 ) -> bool:
     """Convert the bundle in `folder`, say what was written, and return whether a format was asked for.
 
@@ -46,7 +51,9 @@ def convert(
 
     if format is None:
         if write or output is not None:
-            raise RecipeError("--output and --write go with --format; --models says where a bundle goes.")
+            raise RecipeError(
+                "--output and --write go with --format; --models says where a bundle goes."
+            )
         return False
     if config.weights != "float32" or config.size_px is not None:
         raise RecipeError(

@@ -61,10 +61,4 @@ FORMATS = {
     "openvino": Format(
         module="openvino", target="model.xml", packages=("openvino",), environment="openvino.txt"
     ),
-    "saved-model": Format(
-        module="saved_model",
-        target="saved_model",
-        packages=("onnx2tf", "tensorflow"),
-        environment="saved-model.txt",
-    ),
 }

@@ -24,7 +24,9 @@ def convert(bundle: Bundle, path: Path) -> None:
         source.unlink()
 
 
-def open_network(bundle: Bundle, path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:  # noqa: ARG001
+def open_network(
+    bundle: Bundle, path: Path
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Return what maps preprocessed images [B, 3, size_px, size_px] to the model's logits [B, classes]."""
     import openvino
 

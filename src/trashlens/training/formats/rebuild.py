@@ -44,7 +44,7 @@ def rebuild_network(bundle: Bundle) -> nn.Module:
     except (KeyError, TypeError, RecipeError) as error:
         raise ExportError(
             f"The {bundle.role} bundle does not say how its network is built. Export it anew from its checkpoint, "
-            "or choose a format that is made of the graph: openvino or saved-model."
+            "or choose openvino, which is made of the graph."
         ) from error
     tensors = _read_tensors(bundle.model)
     with torch.no_grad():
@@ -83,6 +83,6 @@ def _read_tensors(graph: bytes) -> dict[str, NDArray[np.float32]]:
 
 def _unlike(bundle: Bundle, why: str) -> ExportError:
     return ExportError(
-        f"The {bundle.role} bundle's weights are not those of the network its recipe names: {why}. Choose a "
-        "format that is made of the graph: openvino or saved-model."
+        f"The {bundle.role} bundle's weights are not those of the network its recipe names: {why}. Choose "
+        "openvino, which is made of the graph."
     )
