@@ -30,6 +30,8 @@ OWN = ("/opt/", "/build", "/app")
 AS_ROOT = "useradd "
 """What a step begins with that would change the machine, and is left out."""
 PASSED = ("HOME", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+START_S = 240
+"""How long the page may take to start, seconds: here others may be at work too."""
 BASE_LIBRARIES = {
     *(
         "ld-linux-x86-64.so.2",
@@ -155,7 +157,7 @@ def check_page(stage: Stage, root: Path) -> int:
     command = read_command(stage, "ENTRYPOINT")
     page = subprocess.Popen(command, cwd=stage.folder, env=stage.environment, user=user)
     try:
-        while (healthy := run_health(stage, user)) != 0 and time.monotonic() - started < 60:
+        while (healthy := run_health(stage, user)) != 0 and time.monotonic() - started < START_S:
             if page.poll() is not None:
                 break
             time.sleep(0.5)

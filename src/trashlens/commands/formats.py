@@ -38,7 +38,7 @@ def convert(
     folder: Path,
     config: "ExportConfig",
     *,
-    format: str | None,
+    format: str | None,  # noqa: A002
     output: Path | None,
     write: bool,
 ) -> bool:

@@ -1,7 +1,7 @@
 """A bundle's network for other runtimes: phones, C++ servers, Intel's processors, TensorFlow's.
 
-`trashlens export models/student --format tflite` converts a finished bundle, and keeps the result only if it answers
-as the bundle does on real photos. Of a checkpoint, `trashlens export` makes the bundle first: temperature and
+`trashlens export models/student --format tflite` converts a finished bundle, and keeps the result only if it
+answers as the bundle does on real photos. Of a checkpoint, `trashlens export` makes the bundle first: temperature and
 threshold are known only then, and travel in the `record.json` beside the network, with labels and preprocessing.
 
 | format | for | input | converter |
@@ -10,9 +10,9 @@ threshold are known only then, and travel in the `record.json` beside the networ
 | openvino | servers with Intel's processors | as the bundle's | OpenVINO |
 | torchscript | C++ with libtorch, where it is in use already | as the bundle's | torch |
 
-A phone's network normalises the pixels itself and answers with calibrated probabilities, so that what is left for the
-phone is to crop and to scale. The others take what the bundle's `Preprocess` makes and answer with logits. torchscript
-needs nothing beyond the train packages; torch keeps it, and develops it no further.
+A phone's network normalises the pixels itself and answers with calibrated probabilities, so that the phone only
+crops and scales. The others take what the bundle's `Preprocess` makes and answer with logits. torchscript needs
+nothing beyond the train packages; torch keeps it, and develops it no further.
 
 TensorFlow's SavedModel is missing: of its converters, onnx2tf pins NumPy 1.26, which the readers of photos here no
 longer run with, and the others are not kept.

@@ -32,9 +32,10 @@ def convert_bundle(
 ) -> dict[str, Any]:
     """Write the bundle in `folder` in the format `name` to the folder `output`, and return what was measured.
 
-    That is `bundle` (its short id), `bytes` and `sha256` of what was written, `max_logit_difference`, `same_answer`
-    (share of photos), `photos`, `batches` and the `packages` with their versions. It is kept in `record.json`, with
-    all of the bundle that whoever loads the network needs; with `write` also in the bundle's `metrics["formats"]`.
+    That is `bundle` (its short id), `bytes` and `sha256` of what was written, `max_logit_difference`,
+    `same_answer` (share of photos), `photos`, `batches` and the `packages` with their versions. It is kept in
+    `record.json`, with all that whoever loads the network needs; with `write` also in the bundle's
+    `metrics["formats"]`, which its id does not cover.
 
     Raises:
         BundleError: the bundle is missing or damaged.

@@ -25,7 +25,8 @@ def convert(bundle: Bundle, path: Path) -> None:
 
 
 def open_network(
-    bundle: Bundle, path: Path
+    bundle: Bundle,  # noqa: ARG001
+    path: Path,
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Return what maps preprocessed images [B, 3, size_px, size_px] to the model's logits [B, classes]."""
     import openvino

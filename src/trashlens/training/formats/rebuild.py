@@ -18,8 +18,8 @@ __all__ = ["rebuild_network"]
 
 HALF = "_half"
 """Ending of a weight's name where the graph stores it as float16."""
-FOLDED = ".weight_bias"
-"""Ending of the bias that torch's exporter gives a convolution into which it folds a batch norm."""
+LINEAR = ("Conv", "Gemm")
+"""Operations whose inputs are values, weight and bias."""
 
 
 def rebuild_network(bundle: Bundle) -> nn.Module:
@@ -63,9 +63,8 @@ def _unfold(network: nn.Module, tensors: Mapping[str, NDArray[np.float32]]) -> s
     """Give convolutions their folded bias, make folded batch norms neutral; return the tensors that remain."""
     needed = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
     for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d) and f"{name}{FOLDED}" in tensors:
-            module.bias = nn.Parameter(torch.from_numpy(tensors[f"{name}{FOLDED}"]))
-            needed.discard(f"{name}.bias")
+        if isinstance(module, nn.Conv2d) and module.bias is None and f"{name}.bias" in tensors:
+            module.bias = nn.Parameter(torch.from_numpy(tensors[f"{name}.bias"]))
         if isinstance(module, _BatchNorm) and f"{name}.running_mean" not in tensors:
             module.reset_parameters()  # mean 0, variance 1, weight 1, bias 0
             module.eps = 0.0
@@ -75,10 +74,18 @@ def _unfold(network: nn.Module, tensors: Mapping[str, NDArray[np.float32]]) -> s
 
 def _read_tensors(graph: bytes) -> dict[str, NDArray[np.float32]]:
     """Return a graph's weights by the names that they have in the network, as float32."""
-    return {
+    parts = onnx.load_from_string(graph).graph
+    tensors = {
         tensor.name.removesuffix(HALF): numpy_helper.to_array(tensor).astype(np.float32)
-        for tensor in onnx.load_from_string(graph).graph.initializer
+        for tensor in parts.initializer
     }
+    for node in parts.node:
+        # A bias is found by its weight: it comes from a folded batch norm, or is one that several layers share.
+        if node.op_type in LINEAR and len(node.input) > 2 and node.input[1].endswith(".weight"):
+            tensors[f"{node.input[1].removesuffix('.weight')}.bias"] = tensors[
+                node.input[2].removesuffix(HALF)
+            ]
+    return tensors
 
 
 def _unlike(bundle: Bundle, why: str) -> ExportError:
