@@ -102,6 +102,10 @@ MAY_IMPORT = {
         *("errors", "bundle", "classifier"),
         *(f"training.{n}" for n in ("class_maps", "data", "export", "graph")),
     },
+    "training.formats": {
+        *("errors", "files", "image", "bundle", "classifier"),
+        *(f"training.{n}" for n in ("class_maps", "data", "formats", "networks")),
+    },
     "training.renewal": {"errors", "bundle", *(f"training.{n}" for n in ("class_maps", "unrelated"))},
     "commands": set(),
     "training.pictures": {

@@ -7,6 +7,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from trashlens.bundle import JSON_FILE
+from trashlens.commands.formats import add_formats, convert
 from trashlens.commands.options import add_models, construct
 from trashlens.errors import RecipeError
 
@@ -104,14 +105,18 @@ def export_command(argv: Sequence[str]) -> int:
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="folder that training wrote; or a bundle, with --weights=int8 to write its "
-        "copy in int8, else to give one of an earlier version heat maps alone",
+        help="folder that training wrote; or a bundle, with --format to convert it, with --weights=int8 to "
+        "write its copy in int8, else to give one of an earlier version heat maps alone",
     )
     add_models(parser)
+    add_formats(parser)
     parser.add_class_arguments(ExportConfig, as_group=False)
     given = parser.parse_args(argv).as_dict()
     checkpoint, models = given.pop("checkpoint"), given.pop("models")
+    wanted = {name: given.pop(name) for name in ("format", "output", "write")}
     config = construct(ExportConfig, given)
+    if convert(checkpoint, config, **wanted):
+        return 0
     if (checkpoint / JSON_FILE).is_file() and config.weights == "int8":
         print(f"Bundle: {copy_bundle(checkpoint, models, config)}")
         return 0
