@@ -2,7 +2,8 @@
 
 `trashlens export models/student --format tflite` converts a finished bundle, and keeps the result only if it
 answers as the bundle does on real photos. Of a checkpoint, `trashlens export` makes the bundle first: temperature
-and threshold are known only then, and travel in the `record.json` beside the network, with labels and preprocessing.
+and threshold are known only then, and travel in the `record.json` beside the network, with labels and
+preprocessing.
 
 | format | for | input | converter |
 |---|---|---|---|
