@@ -1,8 +1,8 @@
-"""A bundle's network for other runtimes: phones, C++ servers, Intel's processors, TensorFlow's.
+"""A bundle's network for other runtimes: phones, C++ servers, Intel's processors.
 
 `trashlens export models/student --format tflite` converts a finished bundle, and keeps the result only if it
 answers as the bundle does on real photos. Of a checkpoint, `trashlens export` makes the bundle first: temperature
-and threshold are known only then, and travel in the `record.json` beside the network, with labels and
+and threshold are known only then. They travel in the `record.json` beside the network, with labels and
 preprocessing.
 
 | format | for | input | converter |

@@ -19,6 +19,9 @@ __all__ = ["PhoneNetwork", "convert", "open_network"]
 class PhoneNetwork(nn.Module):
     """A bundle's network with all that a phone need not know: normalisation, temperature, softmax."""
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, bundle: Bundle) -> None:
         """Rebuild the network of a bundle."""
         super().__init__()
@@ -62,5 +65,8 @@ def open_network(bundle: Bundle, path: Path) -> Callable[[NDArray[np.float32]], 
 
 def to_pixels(images: NDArray[np.float32], preprocess: Preprocess) -> NDArray[np.uint8]:
     """Return the pixels uint8 [B, H, W, 3] that `Preprocess` made these images [B, 3, H, W] of, exactly."""
-    values = images.transpose(0, 2, 3, 1) * np.float32(preprocess.std) + np.float32(preprocess.mean)
-    return np.rint(255 * values).astype(np.uint8)
+    std, mean = (np.array(part, np.float32) for part in (preprocess.std, preprocess.mean))
+    pixels: NDArray[np.uint8] = np.rint(255 * (images.transpose(0, 2, 3, 1) * std + mean)).astype(
+        np.uint8
+    )
+    return pixels

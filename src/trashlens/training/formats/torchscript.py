@@ -20,7 +20,9 @@ def convert(bundle: Bundle, path: Path) -> None:
     with torch.inference_mode(), warnings.catch_warnings():
         # torch recommends torch.export, whose archives libtorch cannot load without a compiler for each machine.
         warnings.simplefilter("ignore", FutureWarning)
-        traced = torch.jit.trace(rebuild_network(bundle), torch.zeros(2, 3, size_px, size_px))
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+            rebuild_network(bundle), torch.zeros(2, 3, size_px, size_px)
+        )
         torch.jit.save(torch.jit.freeze(traced), path)
 
 
@@ -31,7 +33,7 @@ def open_network(
     """Return what maps preprocessed images [B, 3, size_px, size_px] to the archive's logits [B, classes]."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        network = torch.jit.load(path)
+        network = torch.jit.load(path)  # type: ignore[no-untyped-call]
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
