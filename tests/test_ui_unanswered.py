@@ -1,4 +1,4 @@
-"""What the page shows where a request ends without an answer: a full queue, a swept upload, a cleared batch."""
+"""What the page shows where a request ends without an answer: a full queue, a cleared batch, frames that fail."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,3 +103,43 @@ def test_a_batch_that_is_cleared_while_it_runs_leaves_the_invitation(page: Page)
     page.wait_for_timeout(500)  # what followed on it came at once
     expect(page.locator("#batch .tl-verdict")).to_have_text(invitation)
     expect(page.locator("#batch [role=alert]")).to_have_count(0)
+
+
+COUNT_ALERTS = """
+() => {
+    window.alerts = 0;
+    const isAlert = (node) => node.matches?.("[role=alert]") || node.querySelector?.("[role=alert]");
+    new MutationObserver((records) => {
+        for (const { addedNodes } of records) alerts += [...addedNodes].filter(isAlert).length;
+    }).observe(document.querySelector("#webcam"), { childList: true, subtree: true });
+}
+"""
+
+
+def watch_webcam(page: Page) -> None:
+    page.get_by_role("tab").nth(1).click()
+    page.evaluate(COUNT_ALERTS)
+    page.locator("#webcam .tl-start").click()
+
+
+def test_frames_that_cannot_be_read_get_a_sentence_of_their_own_once(page: Page) -> None:
+    page.evaluate("HTMLCanvasElement.prototype.toDataURL = () => 'data:image/jpeg;base64,AAAA'")
+    watch_webcam(page)
+    answers = []
+    page.on("response", lambda answer: answers.append(answer.status))
+    sentence = load_words()["de"]["webcam.unreadable"]
+    expect(page.locator("#webcam [role=alert]")).to_have_text(sentence)
+    while answers.count(422) < 3:
+        page.wait_for_timeout(100)
+    assert page.evaluate("alerts") == 1
+
+
+def test_a_server_that_stays_silent_is_said_to_be_once(page: Page) -> None:
+    tries = []
+    page.route("**/webcam", lambda route: (tries.append(route), route.abort()))
+    watch_webcam(page)
+    sentence = load_words()["de"]["webcam.silent"]
+    expect(page.locator("#webcam [role=alert]")).to_have_text(sentence)
+    while len(tries) < 3:
+        page.wait_for_timeout(100)
+    assert page.evaluate("alerts") == 1
