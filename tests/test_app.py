@@ -306,7 +306,7 @@ def test_the_visitors_region_names_the_container_and_is_remembered(chromium: Bro
         page.reload()
         send(page, "can.jpg", encode(coloured_photo("metal")))
         expect(details.locator(".tl-bin:visible")).to_contain_text("In Germany: yellow bin")
-        details.get_by_label("Containers in").select_option("no region")
+        details.get_by_label("Containers in").select_option("choose a region")
         expect(details.locator(".tl-bin:visible")).to_have_count(0)
 
 

@@ -159,3 +159,33 @@ def test_a_phone_needs_no_sideways_scrolling(
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
+
+
+def test_on_a_narrow_phone_a_name_has_its_line_and_the_networks_are_a_column(
+    chromium: Browser, url: str, files: list[Path]
+) -> None:
+    photo = {
+        "name": "IMG_20240817_142233.jpg",
+        "mimeType": "image/jpeg",
+        "buffer": files[0].read_bytes(),
+    }
+    with open_page(chromium, url, locale="pl", viewport={"width": 360, "height": 800}) as (page, _):
+        page.get_by_role("tab").nth(3).click()
+        page.locator("#batch-files input[type=file]").set_input_files([photo])
+        row = page.locator("#batch tbody tr")
+        expect(row).to_have_count(1)
+        name, said = (row.locator(one).bounding_box() for one in ("th > span:last-child", ".tl-said"))
+        assert name is not None
+        assert said is not None
+        assert said["y"] >= name["y"] + name["height"]
+        assert row.locator("th wbr").count() == 2
+        lefts = row.locator("[data-role]").evaluate_all(
+            "all => all.map((one) => one.firstElementChild.getBoundingClientRect().left)"
+        )
+        heads = row.locator("[data-role]").evaluate_all(
+            "all => all.map((one) => parseFloat(getComputedStyle(one, '::before').width))"
+        )
+        assert len(lefts) == 3
+        assert set(lefts) == {lefts[0]}
+        assert max(heads) < lefts[0] - 16  # they do not lie on one another
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360

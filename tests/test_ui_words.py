@@ -204,3 +204,11 @@ def test_a_rare_refusal_keeps_its_reason() -> None:
     )
     assert odd.startswith("Die Datei ist ungewöhnlich gespeichert (This kind of TIFF cannot be read).")
     assert reword("Something new.", german) == "Das lässt sich nicht lesen (Something new)."
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_what_is_wrong_with_a_zip_is_said_whole(language: str) -> None:
+    sentences = set(raised(Path(archives.__file__)))
+    reworded = {reword(sentence, load_words()[language]) for sentence in sentences}
+    assert len(reworded) == len(sentences) >= 7
+    assert not {one for one in reworded if "(" in one}

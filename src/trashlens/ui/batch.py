@@ -19,6 +19,7 @@ from trashlens.table import format_csv
 from trashlens.ui.batch_table import order_rows, render_table
 from trashlens.ui.photo_input import build_files_input
 from trashlens.ui.refusals import reword
+from trashlens.ui.unanswered import show_unanswered
 from trashlens.ui.words import Parts, Words, words_for
 
 __all__ = ["build_batch_tab"]
@@ -65,8 +66,15 @@ def build_batch_tab(desk: Desk, parts: Parts) -> None:
         concurrency_limit=1,
         concurrency_id="batch",
     )
-    gone = parts.add("batch-swept", lambda words: PROBLEM.format(words["refused.swept"]))
-    run.failure(None, None, results, js=f"() => {json.dumps(gone)}", show_progress="hidden")
+    # Also after `clear` has cancelled it.
+    show_unanswered(
+        run,
+        [files, results],
+        results,
+        parts,
+        empty=invitation,
+        render=lambda sentence, _: PROBLEM.format(sentence),
+    )
     files.clear(
         None,
         None,

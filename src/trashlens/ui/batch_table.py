@@ -1,5 +1,6 @@
 """The table of a batch, as HTML; `batch.js` sorts it, its looks are in `style.css`."""
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
@@ -72,9 +73,14 @@ def _render_row(one: Seen, roles: Sequence[str], words: Words) -> str:
     )
     key = f"{VERDICTS.index(verdict)} {_least_confidence(one.row):.4f}"
     return (
-        f'<tr data-verdict="{verdict}"><th scope="row" data-key="{name}">{picture}<span>{name}</span></th>'
+        f'<tr data-verdict="{verdict}"><th scope="row" data-key="{name}">{picture}<span>{_let_break(name)}</span></th>'
         f'{cells}<td data-key="{key}" class="tl-said"><span>{words[f"batch.{verdict}"]}</span></td></tr>'
     )
+
+
+def _let_break(name: str) -> str:
+    """Return the HTML of a file's name so that a narrow line ends between its parts, not within one."""
+    return re.sub(r"([-_/])(?=[^-_/])", r"\1<wbr>", name)
 
 
 def _render_cell(role: str, prediction: Prediction | None, words: Words) -> str:

@@ -43,8 +43,10 @@ class Readout {
 
 const readout = new Readout();
 
-// Shows a sentence in place of the verdict, above cards without results.
+// Shows a sentence in place of the verdict, above cards without results; what is there already is not read out again.
 function say(sentence, kind) {
+    const shown = results.querySelector(".tl-verdict");
+    if (shown.textContent === sentence && shown.className === `tl-verdict ${kind}`) return;
     results.innerHTML = blank;
     const verdict = results.querySelector(".tl-verdict");
     verdict.textContent = sentence;

@@ -20,7 +20,6 @@ from trashlens.server.journal import Journal
 from trashlens.server.streams import stream_routes
 from trashlens.server.uploads import Room
 from trashlens.ui.batch import build_batch_tab
-from trashlens.ui.cards import render_problem
 from trashlens.ui.device import build_device_tab, device_routes
 from trashlens.ui.examples import examples_routes
 from trashlens.ui.leads import build_lead
@@ -28,10 +27,9 @@ from trashlens.ui.origins import render_origins
 from trashlens.ui.photo import build_photo_tab
 from trashlens.ui.photo_input import NOT_UPLOADED
 from trashlens.ui.presence import render_presence
-from trashlens.ui.refusals import reword
 from trashlens.ui.rewording import render_rewording
 from trashlens.ui.scores import render_scores
-from trashlens.ui.webcam import build_webcam_tab, render_frame
+from trashlens.ui.webcam import build_webcam_tab, render_frame, render_frame_problem
 from trashlens.ui.words import Opening, Parts, Words, words_for
 
 __all__ = ["build_app", "build_page"]
@@ -164,8 +162,7 @@ def build_app(desk: Desk) -> FastAPI:
         return render_frame(desk, comparison, words_for(request))
 
     def render_refusal(sentence: str, request: Request) -> str:
-        words = words_for(request)
-        return render_problem(desk.lineup, reword(sentence, words), words)
+        return render_frame_problem(desk, sentence, words_for(request))
 
     frames = stream_routes(desk, render=render, render_problem=render_refusal)
     room = Room(Path(get_upload_folder()))

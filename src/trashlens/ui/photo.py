@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -23,6 +24,7 @@ from trashlens.ui.doubts import render_doubts
 from trashlens.ui.examples import build_photo_examples
 from trashlens.ui.photo_input import NOT_UPLOADED, build_photo_input
 from trashlens.ui.refusals import reword
+from trashlens.ui.unanswered import show_unanswered
 from trashlens.ui.words import ENGLISH, Parts, Words, load_words, words_for
 
 __all__ = ["build_photo_tab"]
@@ -32,9 +34,13 @@ MARK = (
 )
 """Whether what is shown belongs to an earlier photo, while the answer to the new one is on its way."""
 
+FORGET = "(photo, answered) => ['', photo?.path.split(/[\\\\/]/).at(-2) === answered ? answered : '']"
+"""Clears the details, and which photo has its answer, unless that is the server's refusal of this one."""
+
 
 def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
     """Lay out the tab inside the current Blocks; return its photo input, whose camera the page releases."""
+    empty = parts.add("photo-empty", partial(_render_empty, desk))
     with gr.Row(elem_classes="tl-columns"):
         with gr.Column(scale=4, min_width=280):
             photo = build_photo_input(
@@ -48,17 +54,22 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
             )
             build_photo_examples(desk, parts)
         with gr.Column(scale=9, min_width=640):
-            results = gr.HTML(
-                parts.add("photo-empty", partial(_render_empty, desk)),
-                elem_id="photo-results",
-                apply_default_css=False,
-            )
+            results = gr.HTML(empty, elem_id="photo-results", apply_default_css=False)
     scripts = regions.SCRIPT + preview.SCRIPT + heat.SCRIPT + feedback.SCRIPT
     details = gr.HTML("", elem_id="photo-details", apply_default_css=False, js_on_load=scripts)
+    answered = gr.Textbox(visible="hidden")
 
-    async def show(source: str | None, request: gr.Request) -> AsyncIterator[tuple[str, str]]:
+    async def show(
+        source: str | None, last: str | None, request: gr.Request
+    ) -> AsyncIterator[tuple[Any, Any, Any]]:
+        folder = Path(source).parent.name if source else ""
+        if (
+            folder and folder == last
+        ):  # a change to nothing and back, both seen when the new photo was there
+            yield gr.skip(), gr.skip(), gr.skip()
+            return
         async for results_and_details in _answer(desk, source, words_for(request)):
-            yield results_and_details
+            yield *results_and_details, folder
 
     # A photo dropped on another one is a change to nothing and one to the new photo, and Gradio waits for
     # the upload in both; the path changes once.
@@ -72,13 +83,25 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
     )
     shown = path.change(
         show,
-        photo,
-        [results, details],
+        [photo, answered],
+        [results, details, answered],
         show_progress="hidden",
         api_visibility="private",
         **_share_line(desk),
     )
-    for ended in (shown.success, shown.failure):  # `then` is not reached after a refusal
+    unanswered = show_unanswered(
+        shown,
+        [photo, results, answered],
+        results,
+        parts,
+        empty=empty,
+        render=partial(render_problem, desk.lineup),
+    )
+    # What was answered before counts no longer: sent again, it is to be answered again.
+    forgotten = unanswered.then(
+        None, [photo, answered], [details, answered], js=FORGET, show_progress="hidden"
+    )
+    for ended in (shown.success, forgotten.then):  # `shown.then` is not reached after a refusal
         ended(None, js=f"() => {{ {MARK % 'false'} }}", show_progress="hidden")
     _add_endpoint(desk)
     return photo

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from trashlens.ui.words import Words
+from trashlens.ui.words import ENGLISH, Words
 
 __all__ = ["SCRIPT", "Region", "load_regions", "render_bins", "render_chooser"]
 
@@ -29,7 +29,9 @@ class Region:
     read: datetime.date
     """The day on which the page was read."""
     bins: Mapping[str, Mapping[str, str]]
-    """By class, the `container` in words and its `colour` as in CSS."""
+    """By class, the `container` in English words, its `colour` as in CSS, and where the source has it, its `local` name."""
+    language: str = ENGLISH
+    """Of the local names."""
 
 
 @cache
@@ -42,15 +44,20 @@ def load_regions() -> Mapping[str, Region]:
 def render_bins(label: str, words: Words) -> str:
     """Return, for each region that has a rule for the class, a hidden line with its container.
 
-    Container and colour stand as the source says them, in English.
+    Container and colour stand as the source says them: in English, or by the local name for who reads the language.
     """
     return "".join(
         f'<p class="tl-bin" data-region="{key}" hidden><i style="background:{escape(one["colour"])}"></i>'
         f'<span>{words["region.in"].format(region=words[f"region.{key}"])} '
-        f'<strong lang="en">{escape(one["container"])}</strong></span></p>'
+        f"{_name_container(region, one, words)}</span></p>"
         for key, region in load_regions().items()
         if (one := region.bins.get(label))
     )
+
+
+def _name_container(region: Region, one: Mapping[str, str], words: Words) -> str:
+    local = one.get("local") if words.language == region.language else None
+    return f'<strong lang="{region.language if local else ENGLISH}">{escape(local or one["container"])}</strong>'
 
 
 def render_chooser(words: Words) -> str:

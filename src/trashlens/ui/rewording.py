@@ -44,6 +44,8 @@ def _pair(words: Words, settings: Settings) -> Mapping[str, Mapping[str, str]]:
             "Invalid file type": words["refused.unreadable"],
             # To a visitor it means that the upload was swept.
             NOT_UPLOADED: words["refused.swept"],
+            # Gradio's client says it in place of what the server said.
+            "This application is currently busy": reword(BUSY, words),
             **{sentence: reword(sentence, words) for sentence in (over, BUSY, SLOW)},
         },
     }

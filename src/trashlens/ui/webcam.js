@@ -111,7 +111,10 @@ async function lose(status) {
 }
 
 async function showProblem(html) {
-    results.innerHTML = html;
+    const fresh = results.cloneNode(false);
+    fresh.innerHTML = html;
+    // What is there already is not read out again.
+    if (!fresh.isEqualNode(results)) results.replaceChildren(...fresh.childNodes);
     readout.clear();
     await pause(BREATH_MS);
 }

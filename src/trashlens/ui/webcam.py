@@ -4,10 +4,14 @@ from trashlens.comparison import Comparison
 from trashlens.lineup import available
 from trashlens.server.desk import Desk
 from trashlens.ui.camera import CameraTab, build_camera_tab
-from trashlens.ui.cards import name_roles, render_cards, render_empty, render_verdict
+from trashlens.ui.cards import name_roles, render_cards, render_empty, render_problem, render_verdict
+from trashlens.ui.refusals import reword
 from trashlens.ui.words import ENGLISH, Parts, Words, load_words
 
-__all__ = ["build_webcam_tab", "render_frame"]
+__all__ = ["build_webcam_tab", "render_frame", "render_frame_problem"]
+
+UNREADABLE = ("refused.unreadable", "refused.empty", "refused.damaged")
+"""What is said of an upload that cannot be read, with what to send instead: who films sends no file."""
 
 
 def render_frame(desk: Desk, comparison: Comparison, words: Words) -> str:
@@ -22,6 +26,13 @@ def render_frame(desk: Desk, comparison: Comparison, words: Words) -> str:
         notes.append(words["webcam.copies"].format(roles=name_roles(copies, words)))
     note = f'<p class="tl-note">{" ".join(notes)}</p>' if notes else ""
     return render_verdict(comparison, words) + render_cards(desk.live.lineup, comparison, words) + note
+
+
+def render_frame_problem(desk: Desk, sentence: str, words: Words) -> str:
+    """Return why there is no answer to a frame, from the English sentence."""
+    unreadable = sentence in {load_words()[ENGLISH][key] for key in UNREADABLE}
+    said = words["webcam.unreadable"] if unreadable else reword(sentence, words)
+    return render_problem(desk.lineup, said, words)
 
 
 def build_webcam_tab(desk: Desk, parts: Parts) -> None:
