@@ -68,7 +68,8 @@ MAY_IMPORT = {
         "ui",
     },
     "training.data": {"errors", "files", "given", "image", "training.data"},
-    "training.networks": {"errors"},
+    "training.networks": {"errors", "training.parts"},
+    "training.parts": {"errors"},
     "training.objectives": {"training.objectives"},
     "training.evaluate": {"errors", "training.evaluate"},
     "training.tracking": {

@@ -41,12 +41,16 @@ __all__ = [
 ]
 
 RECORD_FILE = "data.json"
+DATASETS = ("trashnet", "recycle", "recycle-small")
+"""The sets of photos that training reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Where the photos come from and how they are split."""
 
+    dataset: str = "trashnet"
+    """`trashnet`, or the name of a set of image folders (`trashlens.training.data.folders`)."""
     source: str = "hub"
     """`hub` (garythung/trashnet), or the path of dataset-resized.zip or of a folder with the six classes."""
     revision: str = "main"
@@ -67,20 +71,26 @@ class DataConfig:
             raise ValueError("short_side_px must be at least 32.")
         if not 0 <= self.fold < FOLDS:
             raise ValueError(f"fold must lie in 0 to {FOLDS - 1}.")
+        if self.dataset not in DATASETS:
+            raise ValueError(f"There is no dataset {self.dataset!r}; known are {', '.join(DATASETS)}.")
+        if self.dataset != "trashnet" and self.split != "random":
+            raise ValueError(f"{self.dataset} has no official and no grouped split: give split random.")
         if self.fold and self.split != "grouped":
             raise ValueError("Only the grouped split has folds: give split grouped with fold.")
 
     @property
     def processed(self) -> Path:
         """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold has its own."""
-        return self.folder / (f"processed-fold{self.fold}" if self.split == "grouped" else "processed")
+        fold = f"-fold{self.fold}" if self.split == "grouped" else ""
+        dataset = "" if self.dataset == "trashnet" else f"-{self.dataset}"
+        return self.folder / f"processed{dataset}{fold}"
 
     @property
     def manifest(self) -> Path:
         """The split manifest: the committed official or grouped one, or the random split's own."""
         names = {
             "official": "trashnet-official.csv",
-            "random": f"trashnet-random-{self.seed}.csv",
+            "random": f"{self.dataset}-random-{self.seed}.csv",
             "grouped": GROUPED_FILE,
         }
         return self.folder / names[self.split]

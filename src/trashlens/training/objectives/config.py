@@ -56,6 +56,10 @@ class ObjectiveConfig:
     """Probability mass spread over all classes (Szegedy et al. 2016)."""
     class_weight_power: float = 0.5
     """Weights are (1 / class frequency) to this power: 0 for none, 1 for fully balanced."""
+    auxiliary_weight: float = 0.3
+    """What the loss of an auxiliary head counts, for a network built with one (`network.arguments.aux_logits`):
+    0.3 in GoogLeNet (Szegedy et al. 2015, section 5). The Inception V3 paper (Szegedy et al. 2016) names no
+    number; its published code has 0.4. Against the labels alone, in training only."""
     distill: DistillConfig | None = None
     """Learn from a teacher as well."""
 
@@ -64,3 +68,5 @@ class ObjectiveConfig:
             raise ValueError("objective.label_smoothing must lie in [0, 1).")
         if not 0 <= self.class_weight_power <= 1:
             raise ValueError("objective.class_weight_power must lie in [0, 1].")
+        if not 0 <= self.auxiliary_weight <= 1:
+            raise ValueError("objective.auxiliary_weight must lie in [0, 1].")
