@@ -108,7 +108,7 @@ MAY_IMPORT = {
     "training.study": {
         *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard", "benchmark"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "graph")),
-        *(f"training.{n}" for n in ("networks", "recipe", "shipped", "study")),
+        *(f"training.{n}" for n in ("networks", "parts", "recipe", "shipped", "study")),
     },
     "training.robustness": {
         *("errors", "image", "bundle", "classifier", "scoreboard"),
