@@ -114,6 +114,10 @@ MAY_IMPORT = {
         *("errors", "image", "bundle", "classifier", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "pictures", "robustness")),
     },
+    "training.cross": {
+        *("errors", "image", "bundle", "classifier", "scoreboard"),
+        *(f"training.{n}" for n in ("checkpoint", "cross", "evaluate")),
+    },
     "training.ordinary": {"errors", "image", "bundle", "training.networks"},
     "training.report": {
         *("errors", "image", "bundle", "classifier", "comparison"),

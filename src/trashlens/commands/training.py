@@ -14,7 +14,7 @@ __all__ = ["data_command", "evaluate_command", "export_command", "train_command"
 
 
 def data_command(argv: Sequence[str]) -> int:
-    """Prepare TrashNet: check, clean, split and resize its photos; with --add, feedback is trained on too."""
+    """Prepare TrashNet, or another data set: check, clean, split and resize; --add trains on feedback too."""
     from trashlens.training.data import DataConfig, prepare_data
 
     parser = ArgumentParser(prog="trashlens data", description=data_command.__doc__)
@@ -30,7 +30,11 @@ def data_command(argv: Sequence[str]) -> int:
     config = construct(DataConfig, given)
     record = prepare_data(config, add=add)
     counts = ", ".join(f"{sum(by.values())} {split}" for split, by in record["photos"].items())
-    print(f"{config.processed}: {counts}; {len(record['dropped'])} with contradictory labels left out.")
+    if "left_out" in record:
+        _print_checks(record)
+    else:
+        counts += f"; {len(record['dropped'])} with contradictory labels left out"
+    print(f"{config.processed}: {counts}.")
     if add is not None:
         _print_added(record["added"], config.folder)
     if record["differ_from_manifest"]:
@@ -39,6 +43,20 @@ def data_command(argv: Sequence[str]) -> int:
             "another encoding of the same photos. The split goes by name, so results stay comparable."
         )
     return 0
+
+
+def _print_checks(record: Mapping[str, Any]) -> None:
+    """Say what was found in image folders, and what of it cannot be used."""
+    classes = ", ".join(f"{count:,} {label}" for label, count in record["counts"].items())
+    left_out = ", ".join(f"{count} {why}" for why, count in record["left_out"].items())
+    drawn = f"; {record['drawn']:,} of the rest were drawn" if record["drawn"] else ""
+    print(
+        f"{record['dataset']}: {record['found']:,} photos ({classes}); left out: {left_out or 'none'}{drawn}."
+    )
+    if record["found"] != record["expected"]:
+        print(
+            f"The set is said to have {record['expected']:,}: this is another edition of it, or a part."
+        )
 
 
 def _print_added(added: Mapping[str, Any], folder: Path) -> None:

@@ -1,6 +1,7 @@
 """TrashNet from its source to split photos on disk, and from there to batches."""
 
 from trashlens.training.data.augment import AugmentConfig
+from trashlens.training.data.folders import FOLDER_SETS, TRASHNET
 from trashlens.training.data.folds import Leak, assign_folds, leak_of
 from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_photos
 from trashlens.training.data.manifest import (
@@ -25,10 +26,12 @@ from trashlens.training.data.prepare import (
 from trashlens.training.data.source import LABELS
 
 __all__ = [
+    "FOLDER_SETS",
     "FOLDS",
     "LABELS",
     "RECORD_FILE",
     "SPLITS",
+    "TRASHNET",
     "AugmentConfig",
     "DataConfig",
     "GroupedPhoto",

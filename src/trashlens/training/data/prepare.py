@@ -18,6 +18,7 @@ from trashlens.errors import DataError, ImageError
 from trashlens.files import replace_file, replace_folder
 from trashlens.image import decode_image
 from trashlens.training.data.added import ADDED_FILE, add_feedback
+from trashlens.training.data.folders import FOLDER_SETS, TRASHNET, read_folder_set
 from trashlens.training.data.manifest import (
     FOLDS,
     GROUPED_FILE,
@@ -28,7 +29,7 @@ from trashlens.training.data.manifest import (
     read_groups,
     read_manifest,
 )
-from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
+from trashlens.training.data.source import HUB_DATASET, contradictory_twins, read_source
 
 __all__ = [
     "DataConfig",
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 RECORD_FILE = "data.json"
-DATASETS = ("trashnet", "recycle", "recycle-small")
+DATASETS = (*TRASHNET, *FOLDER_SETS)
 """The sets of photos that training reads."""
 
 
@@ -50,9 +51,11 @@ class DataConfig:
     """Where the photos come from and how they are split."""
 
     dataset: str = "trashnet"
-    """`trashnet`, or the name of a set of image folders (`trashlens.training.data.folders`)."""
+    """`trashnet`, also called `garbage` after its copy on Kaggle, or a set of image folders: `recycle`, or
+    `recycle-small`, as many photos of it as the garbage set has, drawn by the seed."""
     source: str = "hub"
-    """`hub` (garythung/trashnet), or the path of dataset-resized.zip or of a folder with the six classes."""
+    """`hub` (garythung/trashnet), or the path of dataset-resized.zip or of a folder with the six classes; of
+    `recycle` and `recycle-small` the folder that was downloaded."""
     revision: str = "main"
     """Commit, tag or branch of the Hub dataset; what it resolved to is recorded."""
     folder: Path = Path("data")
@@ -73,7 +76,7 @@ class DataConfig:
             raise ValueError(f"fold must lie in 0 to {FOLDS - 1}.")
         if self.dataset not in DATASETS:
             raise ValueError(f"There is no dataset {self.dataset!r}; known are {', '.join(DATASETS)}.")
-        if self.dataset != "trashnet" and self.split != "random":
+        if self.dataset not in TRASHNET and self.split != "random":
             raise ValueError(f"{self.dataset} has no official and no grouped split: give split random.")
         if self.fold and self.split != "grouped":
             raise ValueError("Only the grouped split has folds: give split grouped with fold.")
@@ -82,15 +85,16 @@ class DataConfig:
     def processed(self) -> Path:
         """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold has its own."""
         fold = f"-fold{self.fold}" if self.split == "grouped" else ""
-        dataset = "" if self.dataset == "trashnet" else f"-{self.dataset}"
+        dataset = "" if self.dataset in TRASHNET else f"-{self.dataset}"
         return self.folder / f"processed{dataset}{fold}"
 
     @property
     def manifest(self) -> Path:
         """The split manifest: the committed official or grouped one, or the random split's own."""
+        dataset = TRASHNET[0] if self.dataset in TRASHNET else self.dataset
         names = {
             "official": "trashnet-official.csv",
-            "random": f"{self.dataset}-random-{self.seed}.csv",
+            "random": f"{dataset}-random-{self.seed}.csv",
             "grouped": GROUPED_FILE,
         }
         return self.folder / names[self.split]
@@ -124,18 +128,15 @@ def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, An
         DataError: the source is missing, damaged or not TrashNet, or there is no feedback that can be added;
             nothing is written.
     """
-    files, commit = read_source(config.source, config.revision)
-    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
-    dropped = contradictory_twins(hashes)
-    hashes = {path: digest for path, digest in hashes.items() if path not in dropped}
+    files, hashes, about = _read(config)
+    if add is not None and config.dataset not in TRASHNET:
+        raise DataError(f"Feedback is of TrashNet's classes: leave out --add with {config.dataset}.")
     photos = _split(config, hashes)
     added = add_feedback(add, files) if add else None
     drawn = config.split == "random"
     manifest = format_manifest(photos) if drawn else config.manifest.read_bytes()
     record = {
-        "dataset": HUB_DATASET,
         "source": "hub" if config.source == "hub" else Path(config.source).name,
-        "revision": commit,
         "split": config.split,
         "seed": config.seed if drawn else None,
         "fold": config.fold if config.split == "grouped" else None,
@@ -145,7 +146,7 @@ def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, An
         "content_sha256": _content_hash(hashes | (added.hashes if added else {})),
         "differ_from_manifest": sum(hashes[photo.path] != photo.sha256 for photo in photos),
         "photos": _count_photos(photos),
-        "dropped": sorted(dropped),
+        **about,
         **({"added": added.record} if added else {}),
     }
     with replace_folder(config.processed) as staging:
@@ -158,6 +159,22 @@ def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, An
         if added:
             replace_file(config.folder / ADDED_FILE, added.manifest)
     return record
+
+
+def _read(config: DataConfig) -> tuple[Mapping[str, bytes], dict[str, str], dict[str, Any]]:
+    """Return a data set's files, the SHA-256 of those that are kept, and what is to be recorded about it."""
+    if config.dataset not in TRASHNET:
+        kept, known, found = read_folder_set(config.dataset, config.source, seed=config.seed)
+        return kept, known, {"dataset": config.dataset, "revision": None, **found}
+    files, commit = read_source(config.source, config.revision)
+    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    dropped = contradictory_twins(hashes)
+    hashes = {path: digest for path, digest in hashes.items() if path not in dropped}
+    return (
+        files,
+        hashes,
+        {"dataset": HUB_DATASET, "revision": commit, "dropped": sorted(dropped)},
+    )
 
 
 def read_originals(config: DataConfig, *splits: str) -> list[Original]:
@@ -259,7 +276,7 @@ def _write_photos(
     photos: Sequence[Photo], files: Mapping[str, bytes], folder: Path, short_side_px: int
 ) -> None:
     for split in SPLITS:
-        for label in LABELS:
+        for label in sorted({photo.label for photo in photos}):
             (folder / split / label).mkdir(parents=True, exist_ok=True)
 
     def write(photo: Photo) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trashlens.training.data import TRASHNET
 from trashlens.training.evaluate.intervals import percentile_interval, resample_sums
 from trashlens.training.study.config import Study
 from trashlens.training.study.grid import Cell
@@ -106,7 +107,7 @@ def compare_shares(
 
 def pick_group(records: Sequence[RunRecord], groups: Mapping[str, str]) -> Mapping[str, str]:
     """Return the groups that are about the records' data set: those of TrashNet or none."""
-    return groups if records[0].dataset == "trashnet" else {}
+    return groups if records[0].dataset == TRASHNET[0] else {}
 
 
 def format_csv(results: Sequence[CellResult]) -> bytes:

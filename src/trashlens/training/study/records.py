@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from trashlens.errors import DataError
 from trashlens.files import replace_file
+from trashlens.training.data import TRASHNET
 
 __all__ = [
     "Answer",
@@ -92,7 +93,8 @@ class RunRecord:
     @property
     def dataset(self) -> str:
         """The data set it was trained and tested on."""
-        return str(self.recipe.get("data", {}).get("dataset", "trashnet"))
+        name = str(self.recipe.get("data", {}).get("dataset", TRASHNET[0]))
+        return TRASHNET[0] if name in TRASHNET else name
 
     @property
     def recipe_sha256(self) -> str:
