@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from trashlens.errors import DataError
-from trashlens.image import decode_image, list_photos
+from trashlens.image import Preprocess, decode_image, list_photos
 from trashlens.training.cross.light import METHODS, brightness_of, change_brightness, even_out
 from trashlens.training.cross.networks import Network
 from trashlens.training.evaluate.intervals import percentile_interval, resample_sums
@@ -151,9 +151,12 @@ def _name_all(
             squares = [_square(path) for path in paths[start : start + BATCH]]
             for index, (gain, treatment) in enumerate(ways):
                 views = [_change(square, gain, treatment, target) for square in squares]
+                inputs: dict[Preprocess, NDArray[np.float32]] = {}
                 for network in networks:
-                    images = np.stack([network.preprocess(view) for view in views])
-                    found = network.infer(images).argmax(axis=1)
+                    key = network.preprocess
+                    if key not in inputs:
+                        inputs[key] = np.stack([key(view) for view in views])
+                    found = network.infer(inputs[key]).argmax(axis=1)
                     named[network.name][index].extend(network.labels[one] for one in found)
                 progress.update(len(squares))
     return {name: [np.array(answers) for answers in rows] for name, rows in named.items()}

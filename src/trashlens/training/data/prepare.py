@@ -261,10 +261,17 @@ def _split(config: DataConfig, hashes: Mapping[str, str]) -> list[Photo]:
         return photos
     paths = sorted(hashes)
     labels = [path.split("/")[0] for path in paths]
-    train, rest, _, rest_labels = train_test_split(
-        paths, labels, train_size=0.8, stratify=labels, random_state=config.seed
-    )
-    val, test = train_test_split(rest, train_size=0.5, stratify=rest_labels, random_state=config.seed)
+    try:
+        train, rest, _, rest_labels = train_test_split(
+            paths, labels, train_size=0.8, stratify=labels, random_state=config.seed
+        )
+        val, test = train_test_split(
+            rest, train_size=0.5, stratify=rest_labels, random_state=config.seed
+        )
+    except ValueError as error:  # a class of a handful
+        raise DataError(
+            f"{min(Counter(labels).values())} photos of a class are too few to split: each needs about 20."
+        ) from error
     return [
         Photo(path=path, label=path.split("/")[0], split=split, sha256=hashes[path])
         for split, members in zip(SPLITS, (train, val, test), strict=True)
