@@ -128,7 +128,7 @@ def test_the_command_measures_bundles_and_keeps_report_csv_and_picture(
     said = capsys.readouterr().out
     assert "| processed/test | student | gamma |" in said
     assert (tmp_path / "out/report.md").read_text() in f"# Photos from elsewhere\n\n{said}"
-    rows = list(csv.DictReader((tmp_path / "out/accuracy.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out/accuracy.csv").read_text().splitlines()))
     assert len(rows) == 2 * 2 * 3
     assert {row["n"] for row in rows} == {"18"}
     assert (tmp_path / "out/accuracy-brightness.png").stat().st_size > 10_000

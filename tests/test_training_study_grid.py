@@ -143,7 +143,7 @@ def test_a_grid_is_trained_recorded_and_reported(
     folder = tmp_path / "studies/toy"
     assert (folder / "report.md").read_text() == said
     assert (folder / "accuracy-time.png").stat().st_size > 10_000
-    rows = list(csv.DictReader((folder / "runs.csv").open()))
+    rows = list(csv.DictReader((folder / "runs.csv").read_text().splitlines()))
     assert [row["frozen_share"] for row in rows] == ["0.0", "0.6"]
     assert all(float(row["cpu_s"]) > 0 for row in rows)
     records = {record.variant: record for record in read_records(folder)}
