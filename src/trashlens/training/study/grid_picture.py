@@ -48,6 +48,8 @@ def draw_grid(study: Study, results: Sequence[CellResult]) -> Figure:
         known = any(result.cpu_s for result in results)
         right.set_ylabel(f"{'processor' if known else 'wall'} time of a run, minutes")
         right.set_ylim(bottom=0)
+        if right.lines:
+            right.legend(frameon=False, labelcolor="linecolor", loc="upper right")
     return figure
 
 
@@ -76,7 +78,7 @@ def _draw_accuracy(
     axes.scatter(x, means, s=55, color=colour, zorder=3)
     for place, result in zip(x, here, strict=True):
         runs = result.accuracies
-        axes.scatter([place + DODGE / 2] * len(runs), runs, s=11, alpha=0.6, color=colour, linewidth=0)
+        axes.scatter([place + DODGE] * len(runs), runs, s=11, alpha=0.6, color=colour, linewidth=0)
         axes.annotate(
             f"{100 * result.accuracy:.1f}",
             (place, result.high),
@@ -89,7 +91,7 @@ def _draw_accuracy(
 
 
 def _draw_time(axes: Axes, study: Study, here: Sequence[CellResult], *, colour: str) -> None:
-    """Draw the line of a network's times, with its name at the dearest end."""
+    """Draw the line of a network's times, named in the legend."""
     known = [
         (place, (result.cpu_s or result.wall_s or 0) / 60)
         for place, result in zip(_places(study, here), here, strict=True)
@@ -98,12 +100,5 @@ def _draw_time(axes: Axes, study: Study, here: Sequence[CellResult], *, colour: 
     if not known:
         return
     x, minutes = zip(*known, strict=True)
-    axes.plot(x, minutes, color=colour, marker="o", markersize=7, linewidth=1.2)
-    axes.annotate(
-        here[0].cell.network,
-        (x[0], minutes[0]),
-        xytext=(6, 7),
-        textcoords="offset points",
-        color=colour,
-        fontweight="bold",
-    )
+    label = here[0].cell.network
+    axes.plot(x, minutes, color=colour, marker="o", markersize=7, linewidth=1.2, label=label)
