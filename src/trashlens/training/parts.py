@@ -64,7 +64,7 @@ def answer_once_in_use(network: nn.Module) -> nn.Module:
     """
     if not hasattr(network, "aux_logits") or not hasattr(network, AUXILIARY):
         return network
-    train: Callable[[bool], nn.Module] = type(network).train
+    train: Callable[..., nn.Module] = type(network).train
     network.__class__ = type(type(network).__name__, (type(network),), {"train": _make_switch(train)})
     return network
 
