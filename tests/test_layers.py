@@ -74,7 +74,8 @@ MAY_IMPORT = {
         "ui",
     },
     "training.data": {"errors", "files", "given", "image", "training.data"},
-    "training.networks": {"errors"},
+    "training.networks": {"errors", "training.parts"},
+    "training.parts": {"errors"},
     "training.objectives": {"training.objectives"},
     "training.evaluate": {"errors", "training.evaluate"},
     "training.tracking": {
@@ -117,7 +118,7 @@ MAY_IMPORT = {
     "training.study": {
         *("errors", "files", "image", "bundle", "classifier", "machine", "scoreboard", "benchmark"),
         *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "export", "fit", "graph")),
-        *(f"training.{n}" for n in ("networks", "recipe", "shipped", "study", "untrained")),
+        *(f"training.{n}" for n in ("networks", "parts", "recipe", "shipped", "study", "untrained")),
     },
     "training.search": {
         *("errors", "files", "classifier", "machine", "scoreboard", "benchmark"),
@@ -131,6 +132,10 @@ MAY_IMPORT = {
     "training.robustness": {
         *("errors", "image", "bundle", "classifier", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "pictures", "robustness")),
+    },
+    "training.cross": {
+        *("errors", "image", "bundle", "classifier", "scoreboard"),
+        *(f"training.{n}" for n in ("checkpoint", "cross", "evaluate")),
     },
     "training.ordinary": {"errors", "image", "bundle", "training.networks"},
     "training.report": {

@@ -154,7 +154,7 @@ LATENCIES = Latencies(cpu="toy cpu", networks={"test_efficientnet, 32 px": TIMES
 
 
 def test_the_shipped_distillation_study_compares_like_with_like() -> None:
-    assert STUDIES.names() == ["distillation", "grouped"]
+    assert STUDIES.names() == ["distillation", "grouped", "transfer", "transfer-reduced"]
     study = parse_study("distillation")
     assert list(study.variants) == ["baseline", "hinton", "dist", "standardised"]
     assert len(study.seeds) >= 5

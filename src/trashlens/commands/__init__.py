@@ -6,6 +6,7 @@ Only the commands that train load the training wing, and only when they run.
 from collections.abc import Callable, Sequence
 
 from trashlens.commands.benchmark import benchmark_command
+from trashlens.commands.cross import cross_command
 from trashlens.commands.groups import groups_command
 from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "export": export_command,
     "evaluate": evaluate_command,
     "robustness": robustness_command,
+    "cross": cross_command,
     "publish": publish_command,
     "launch": launch_command,
     "pull": pull_command,

@@ -31,7 +31,8 @@ def study_command(argv: Sequence[str]) -> int:
         action="append",
         default=[],
         metavar="[VARIANT:]SETTING=VALUE",
-        help="a setting of all variants, or of one, such as `network.weights=FILE`; may be given again",
+        help="a setting of all variants, or of one (of a grid, of a data set or a network), such as "
+        "`network.weights=FILE`; may be given again",
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the training runs")
     parser.add_argument(

@@ -15,7 +15,7 @@ __all__ = ["data_command", "evaluate_command", "export_command", "train_command"
 
 
 def data_command(argv: Sequence[str]) -> int:
-    """Prepare TrashNet: check, clean, split and resize its photos; or TACO, with --source=taco: fetch and cut."""
+    """Prepare TrashNet, or another data set: check, clean, split and resize; --add trains on feedback too."""
     from trashlens.training.data import DataConfig, prepare_data
 
     parser = ArgumentParser(prog="trashlens data", description=data_command.__doc__)
@@ -34,7 +34,11 @@ def data_command(argv: Sequence[str]) -> int:
     if "taco" in record:
         print(f"{config.processed}: {counts} crops of {_explain_crops(record)}")
         return 0
-    print(f"{config.processed}: {counts}; {len(record['dropped'])} with contradictory labels left out.")
+    if "left_out" in record:
+        _print_checks(record)
+    else:
+        counts += f"; {len(record['dropped'])} with contradictory labels left out"
+    print(f"{config.processed}: {counts}.")
     if add is not None:
         _print_added(record["added"], config.folder)
     if record["differ_from_manifest"]:
@@ -58,6 +62,20 @@ def _explain_crops(record: Mapping[str, Any]) -> str:
         f"{sum(taco['images'].values()):,} images in {len(record['photos']['train'])} classes "
         f"({taco['classes']}). Boxes left out: {boxes or 'none'}.{missing}"
     )
+
+
+def _print_checks(record: Mapping[str, Any]) -> None:
+    """Say what was found in image folders, and what of it cannot be used."""
+    classes = ", ".join(f"{count:,} {label}" for label, count in record["counts"].items())
+    left_out = ", ".join(f"{count} {why}" for why, count in record["left_out"].items())
+    drawn = f"; {record['drawn']:,} of the rest were drawn" if record["drawn"] else ""
+    print(
+        f"{record['dataset']}: {record['found']:,} photos ({classes}); left out: {left_out or 'none'}{drawn}."
+    )
+    if record["found"] != record["expected"]:
+        print(
+            f"The set is said to have {record['expected']:,}: this is another edition of it, or a part."
+        )
 
 
 def _print_added(added: Mapping[str, Any], folder: Path) -> None:

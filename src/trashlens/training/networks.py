@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trashlens.errors import RecipeError, first_line
+from trashlens.training.parts import answer_once_in_use, share_of_parts
 
 __all__ = [
     "LoadReport",
@@ -23,6 +24,7 @@ __all__ = [
     "create_network",
     "fit_head",
     "freeze",
+    "frozen_parts",
     "make_probe",
     "train_unfrozen",
 ]
@@ -47,10 +49,19 @@ class NetworkConfig:
     frozen: tuple[str, ...] = ()
     """Parts that stay as they are, weights and batch norm's statistics, for instance
     `[conv_stem, bn1, blocks.0]`; steps are faster where they are the first ones."""
+    frozen_share: float = 0.0
+    """Instead of `frozen`: the first parts that stay as they are, as a share of the network's top-level parts
+    (`trashlens.training.parts.name_parts`), rounded down: 0.6 of ResNet-50's ten are six."""
     batch_norm: Literal["batch", "kept"] = "batch"
     """Normalise by each batch's statistics while training, or by those that the weights came with. Batches of
     few photos, half of them on drawn grounds, have statistics that no single photo has in use; `kept` also
     stays nearer to what the weights knew of other photos."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.frozen_share < 1:
+            raise ValueError("network.frozen_share must lie in [0, 1): the head is always trained.")
+        if self.frozen and self.frozen_share:
+            raise ValueError("network.frozen and network.frozen_share exclude each other.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,26 +97,35 @@ def create_network(config: NetworkConfig, *, classes: int) -> tuple[nn.Module, L
         close = ", ".join(timm.list_models(f"*{config.name.split('_')[0]}*")[:5]) or "none similar"
         raise RecipeError(f"timm has no network {config.name!r} (it has: {close}).")
     from_hub = config.weights == "hub"
+    auxiliary = {key: value for key, value in config.arguments.items() if key == "aux_logits" and value}
+    # Part of a network that is published whole, or one whose auxiliary head timm would take for 1,000 classes:
+    # it takes its tensors from the whole.
+    in_part = from_hub and bool(config.rename or auxiliary)
     try:
         network: nn.Module = timm.create_model(
             config.name,
-            pretrained=from_hub and not config.rename,
+            pretrained=from_hub and not in_part,
             num_classes=classes,
             **config.arguments,
         )
-        # Part of a network that is published whole: it takes its tensors from the whole, by their new names.
-        whole = timm.create_model(config.name, pretrained=True) if from_hub and config.rename else None
+        whole = timm.create_model(config.name, pretrained=True, **auxiliary) if in_part else None
     except Exception as error:  # offline, no such weights, bad arguments: the sentence names all three
         raise RecipeError(
             f"{config.name} could not be created with weights {config.weights!r} and arguments "
             f"{config.arguments} ({type(error).__name__}: {first_line(error)}). "
             "Without a connection give a local file with --network.weights, or `none`."
         ) from error
+    network = answer_once_in_use(network)
     if whole is not None:
         return network, _copy_tensors(network, whole.state_dict(), config)
     if config.weights in ("hub", "none"):
         return network, LoadReport(source=config.weights)
     return network, _copy_tensors(network, _read_tensors(Path(config.weights)), config)
+
+
+def frozen_parts(network: nn.Module, config: NetworkConfig) -> tuple[str, ...]:
+    """Return the names of the parts that stay as they are, given by name or as a share."""
+    return config.frozen or share_of_parts(network, config.frozen_share)
 
 
 def freeze(network: nn.Module, names: Sequence[str]) -> None:
@@ -130,7 +150,7 @@ def train_unfrozen(network: nn.Module, config: NetworkConfig) -> None:
     With `batch_norm: kept` the other batch norms keep their statistics too; their weights are trained.
     """
     network.train()
-    for name in config.frozen:
+    for name in frozen_parts(network, config):
         network.get_submodule(name).eval()
     if config.batch_norm == "kept":
         for module in network.modules():

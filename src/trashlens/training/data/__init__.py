@@ -1,6 +1,7 @@
 """TrashNet, or crops of TACO, from the source to split photos on disk, and from there to batches."""
 
 from trashlens.training.data.augment import AugmentConfig
+from trashlens.training.data.folders import FOLDER_SETS, TRASHNET
 from trashlens.training.data.folds import Leak, assign_folds, leak_of
 from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_photos
 from trashlens.training.data.manifest import (
@@ -26,11 +27,13 @@ from trashlens.training.data.source import LABELS
 from trashlens.training.data.taco import TACO, TacoConfig, describe_crops
 
 __all__ = [
+    "FOLDER_SETS",
     "FOLDS",
     "LABELS",
     "RECORD_FILE",
     "SPLITS",
     "TACO",
+    "TRASHNET",
     "AugmentConfig",
     "DataConfig",
     "GroupedPhoto",

@@ -18,6 +18,7 @@ from trashlens.errors import DataError, ImageError
 from trashlens.files import replace_file, replace_folder
 from trashlens.image import decode_image
 from trashlens.training.data.added import ADDED_FILE, add_feedback
+from trashlens.training.data.folders import FOLDER_SETS, TRASHNET, read_folder_set
 from trashlens.training.data.manifest import (
     FOLDS,
     GROUPED_FILE,
@@ -28,7 +29,7 @@ from trashlens.training.data.manifest import (
     read_groups,
     read_manifest,
 )
-from trashlens.training.data.source import HUB_DATASET, LABELS, contradictory_twins, read_source
+from trashlens.training.data.source import HUB_DATASET, contradictory_twins, read_source
 from trashlens.training.data.taco import TACO, TacoConfig, prepare_taco
 
 __all__ = [
@@ -42,15 +43,21 @@ __all__ = [
 ]
 
 RECORD_FILE = "data.json"
+DATASETS = (*TRASHNET, *FOLDER_SETS)
+"""The sets of photos that training reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Where the photos come from and how they are split."""
 
+    dataset: str = "trashnet"
+    """`trashnet`, also called `garbage` after its copy on Kaggle, or a set of image folders: `recycle`, or
+    `recycle-small`, as many photos of it as the garbage set has, drawn by the seed."""
     source: str = "hub"
-    """`hub` (garythung/trashnet), or the path of dataset-resized.zip or of a folder with the six classes; or
-    `taco`, crops of TACO's photos by the settings of `taco`."""
+    """`hub` (garythung/trashnet), or the path of dataset-resized.zip or of a folder with the six classes; of
+    `recycle` and `recycle-small` the folder that was downloaded; or `taco`, crops of TACO's photos by the settings
+    of `taco`."""
     revision: str = "main"
     """Commit, tag or branch of the Hub dataset; what it resolved to is recorded."""
     folder: Path = Path("data")
@@ -71,6 +78,10 @@ class DataConfig:
             raise ValueError("short_side_px must be at least 32.")
         if not 0 <= self.fold < FOLDS:
             raise ValueError(f"fold must lie in 0 to {FOLDS - 1}.")
+        if self.dataset not in DATASETS:
+            raise ValueError(f"There is no dataset {self.dataset!r}; known are {', '.join(DATASETS)}.")
+        if self.dataset not in TRASHNET and self.split != "random":
+            raise ValueError(f"{self.dataset} has no official and no grouped split: give split random.")
         if self.fold and self.split != "grouped":
             raise ValueError("Only the grouped split has folds: give split grouped with fold.")
         if self.source == TACO and self.split == "grouped":
@@ -78,10 +89,12 @@ class DataConfig:
 
     @property
     def processed(self) -> Path:
-        """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold, and TACO, has its own."""
+        """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold and each data set has its own."""
         if self.source == TACO:
             return self.folder / "processed-taco"
-        return self.folder / (f"processed-fold{self.fold}" if self.split == "grouped" else "processed")
+        fold = f"-fold{self.fold}" if self.split == "grouped" else ""
+        dataset = "" if self.dataset in TRASHNET else f"-{self.dataset}"
+        return self.folder / f"processed{dataset}{fold}"
 
     @property
     def manifest(self) -> Path:
@@ -89,9 +102,10 @@ class DataConfig:
         if self.source == TACO:
             drawn = self.split == "random"
             return self.folder / (f"taco-random-{self.seed}.csv" if drawn else "taco-official.csv")
+        dataset = TRASHNET[0] if self.dataset in TRASHNET else self.dataset
         names = {
             "official": "trashnet-official.csv",
-            "random": f"trashnet-random-{self.seed}.csv",
+            "random": f"{dataset}-random-{self.seed}.csv",
             "grouped": GROUPED_FILE,
         }
         return self.folder / names[self.split]
@@ -127,18 +141,15 @@ def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, An
     """
     if config.source == TACO:
         return _prepare_crops(config, add=add)
-    files, commit = read_source(config.source, config.revision)
-    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
-    dropped = contradictory_twins(hashes)
-    hashes = {path: digest for path, digest in hashes.items() if path not in dropped}
+    files, hashes, about = _read(config)
+    if add is not None and config.dataset not in TRASHNET:
+        raise DataError(f"Feedback is of TrashNet's classes: leave out --add with {config.dataset}.")
     photos = _split(config, hashes)
     added = add_feedback(add, files) if add else None
     drawn = config.split == "random"
     manifest = format_manifest(photos) if drawn else config.manifest.read_bytes()
     record = {
-        "dataset": HUB_DATASET,
         "source": "hub" if config.source == "hub" else Path(config.source).name,
-        "revision": commit,
         "split": config.split,
         "seed": config.seed if drawn else None,
         "fold": config.fold if config.split == "grouped" else None,
@@ -148,7 +159,7 @@ def prepare_data(config: DataConfig, *, add: Path | None = None) -> dict[str, An
         "content_sha256": _content_hash(hashes | (added.hashes if added else {})),
         "differ_from_manifest": sum(hashes[photo.path] != photo.sha256 for photo in photos),
         "photos": _count_photos(photos),
-        "dropped": sorted(dropped),
+        **about,
         **({"added": added.record} if added else {}),
     }
     with replace_folder(config.processed) as staging:
@@ -180,6 +191,22 @@ def _prepare_crops(config: DataConfig, *, add: Path | None) -> dict[str, Any]:
         manifest=config.manifest,
         seed=config.seed if config.split == "random" else None,
         short_side_px=config.short_side_px,
+    )
+
+
+def _read(config: DataConfig) -> tuple[Mapping[str, bytes], dict[str, str], dict[str, Any]]:
+    """Return a data set's files, the SHA-256 of those that are kept, and what is to be recorded about it."""
+    if config.dataset not in TRASHNET:
+        kept, known, found = read_folder_set(config.dataset, config.source, seed=config.seed)
+        return kept, known, {"dataset": config.dataset, "revision": None, **found}
+    files, commit = read_source(config.source, config.revision)
+    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    dropped = contradictory_twins(hashes)
+    hashes = {path: digest for path, digest in hashes.items() if path not in dropped}
+    return (
+        files,
+        hashes,
+        {"dataset": HUB_DATASET, "revision": commit, "dropped": sorted(dropped)},
     )
 
 
@@ -267,10 +294,17 @@ def _split(config: DataConfig, hashes: Mapping[str, str]) -> list[Photo]:
         return photos
     paths = sorted(hashes)
     labels = [path.split("/")[0] for path in paths]
-    train, rest, _, rest_labels = train_test_split(
-        paths, labels, train_size=0.8, stratify=labels, random_state=config.seed
-    )
-    val, test = train_test_split(rest, train_size=0.5, stratify=rest_labels, random_state=config.seed)
+    try:
+        train, rest, _, rest_labels = train_test_split(
+            paths, labels, train_size=0.8, stratify=labels, random_state=config.seed
+        )
+        val, test = train_test_split(
+            rest, train_size=0.5, stratify=rest_labels, random_state=config.seed
+        )
+    except ValueError as error:  # a class of a handful
+        raise DataError(
+            f"{min(Counter(labels).values())} photos of a class are too few to split: each needs about 20."
+        ) from error
     return [
         Photo(path=path, label=path.split("/")[0], split=split, sha256=hashes[path])
         for split, members in zip(SPLITS, (train, val, test), strict=True)
@@ -282,7 +316,7 @@ def _write_photos(
     photos: Sequence[Photo], files: Mapping[str, bytes], folder: Path, short_side_px: int
 ) -> None:
     for split in SPLITS:
-        for label in LABELS:
+        for label in sorted({photo.label for photo in photos}):
             (folder / split / label).mkdir(parents=True, exist_ok=True)
 
     def write(photo: Photo) -> None:

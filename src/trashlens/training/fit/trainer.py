@@ -22,8 +22,9 @@ from trashlens.training.networks import (
     create_network,
     fit_head,
     freeze,
+    frozen_parts,
 )
-from trashlens.training.objectives import Distilled, Supervised, class_weights
+from trashlens.training.objectives import Distilled, Supervised, WithAuxiliary, class_weights
 from trashlens.training.recipe import Recipe
 
 __all__ = ["Trainer", "make_accelerator", "make_trainer"]
@@ -91,7 +92,7 @@ def make_trainer(
             with accelerator.autocast():
                 accuracy = fit_head(network, loaders.probe, device=accelerator.device)
             logger.info("Linear probe: %.3f of the training photos.", accuracy)
-    freeze(network, recipe.network.frozen)
+    freeze(network, frozen_parts(network, recipe.network))
     network = network.to(memory_format=torch.channels_last)  # the layout convolutions are fastest in
     objective = _make_objective(recipe, loaders, views).to(accelerator.device)
     schedule = recipe.schedule
@@ -134,6 +135,17 @@ def make_trainer(
 
 
 def _make_objective(recipe: Recipe, loaders: Loaders, views: Mapping[str, Any] | None) -> nn.Module:
+    """Return the loss of a batch; of a network with an auxiliary head, both of its answers count."""
+    inner, supervised = _make_inner_objective(recipe, loaders, views)
+    if not recipe.network.arguments.get("aux_logits"):
+        return inner
+    return WithAuxiliary(inner, supervised, recipe.objective.auxiliary_weight)
+
+
+def _make_inner_objective(
+    recipe: Recipe, loaders: Loaders, views: Mapping[str, Any] | None
+) -> tuple[nn.Module, Supervised]:
+    """Return the loss of one answer, and its supervised part."""
     config = recipe.objective
     supervised = Supervised(
         class_weights(loaders.class_counts, config.class_weight_power),
@@ -142,7 +154,7 @@ def _make_objective(recipe: Recipe, loaders: Loaders, views: Mapping[str, Any] |
         focal_gamma=config.focal_gamma,
     )
     if config.distill is None:
-        return supervised
+        return supervised, supervised
     teacher = read_teacher(config.distill.teacher)
     seen = recipe.preprocess
     if teacher.labels != loaders.labels:
@@ -155,4 +167,4 @@ def _make_objective(recipe: Recipe, loaders: Loaders, views: Mapping[str, Any] |
     if config.distill.remember is not None:
         assert views is not None, "the loop names the views"
         network = RememberingTeacher(network, config.distill.remember, views)
-    return Distilled(supervised, network, config.distill)
+    return Distilled(supervised, network, config.distill), supervised

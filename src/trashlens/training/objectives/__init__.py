@@ -1,5 +1,6 @@
 """Loss of a batch, by named part: supervised, and distilled from a teacher in one of four ways."""
 
+from trashlens.training.objectives.auxiliary import WithAuxiliary
 from trashlens.training.objectives.config import DistillConfig, ObjectiveConfig
 from trashlens.training.objectives.dist import dist_loss
 from trashlens.training.objectives.distilled import Distilled
@@ -14,6 +15,7 @@ __all__ = [
     "Distilled",
     "ObjectiveConfig",
     "Supervised",
+    "WithAuxiliary",
     "class_weights",
     "dist_loss",
     "f1_loss",

@@ -62,6 +62,10 @@ class ObjectiveConfig:
     """Probability mass spread over all classes before any of the losses (Szegedy et al. 2016)."""
     class_weight_power: float = 0.5
     """Weights are (1 / class frequency) to this power: 0 for none, 1 for fully balanced; not used by `f1`."""
+    auxiliary_weight: float = 0.3
+    """What the loss of an auxiliary head counts, for a network built with one (`network.arguments.aux_logits`):
+    0.3 in GoogLeNet (Szegedy et al. 2015, section 5). The Inception V3 paper (Szegedy et al. 2016) names no
+    number; its published code has 0.4. Against the labels alone, in training only."""
     distill: DistillConfig | None = None
     """Learn from a teacher as well."""
 
@@ -72,3 +76,5 @@ class ObjectiveConfig:
             raise ValueError("objective.class_weight_power must lie in [0, 1].")
         if self.focal_gamma < 0:
             raise ValueError("objective.focal_gamma must not be negative.")
+        if not 0 <= self.auxiliary_weight <= 1:
+            raise ValueError("objective.auxiliary_weight must lie in [0, 1].")

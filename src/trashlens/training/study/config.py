@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from trashlens.errors import RecipeError
 from trashlens.training.data import FOLDS
 from trashlens.training.shipped import Shelf
+from trashlens.training.study.grid import Grid
 
 __all__ = ["STUDIES", "Beside", "Study", "Variant", "parse_study"]
 
@@ -53,10 +54,12 @@ class Study:
     """Names the folders of its runs and records, and the group of its runs in W&B."""
     question: str
     """What it is to answer, one sentence."""
-    baseline: str
-    """The variant that all others are compared with."""
-    variants: dict[str, Variant]
-    """By name, in the order in which they are trained for each seed or fold."""
+    baseline: str = ""
+    """The variant that all others are compared with; of a grid the first one."""
+    variants: dict[str, Variant] = field(default_factory=dict)
+    """By name, in the order in which they are trained for each seed or fold; of a grid its cells."""
+    grid: Grid | None = None
+    """Instead of baseline and variants: what is combined, with seeds."""
     seeds: list[int] = field(default_factory=list)
     """Seeds of the runs, on the official split or the one that the settings name."""
     folds: list[int] = field(default_factory=list)
@@ -67,6 +70,8 @@ class Study:
     """Where to take the same networks on the official split from, to say what its look-alikes are worth."""
 
     def __post_init__(self) -> None:
+        if self.grid and self.folds:
+            raise ValueError("A grid is trained with seeds: leave out `folds`.")
         for name in (self.name, *self.variants):
             if not NAME.fullmatch(name):
                 raise ValueError(f"{name!r} names folders: take letters, digits, - and _ only.")
@@ -122,7 +127,8 @@ def parse_study(name: str, changes: Sequence[str] = ()) -> Study:
     """Return the study `name` (a file or a shipped name), with the settings of `changes` on top.
 
     A change is `SETTING=VALUE` for all variants or `VARIANT:SETTING=VALUE` for one, as for local copies of
-    photos and weights, whose paths have no place in a study that others rerun.
+    photos and weights, whose paths have no place in a study that others rerun. Of a grid the name of a data set
+    or a network stands for all of its cells.
 
     Raises:
         RecipeError: there is no such study, or something in it is unknown or contradicts another.
@@ -133,13 +139,24 @@ def parse_study(name: str, changes: Sequence[str] = ()) -> Study:
     parser.add_class_arguments(Study)
     try:
         given = parser.instantiate(parser.parse_args([f"--study={path}"]))
-        study = Study(**{field.name: given[field.name] for field in dataclasses.fields(Study)})
+        study = _construct({field.name: given[field.name] for field in dataclasses.fields(Study)})
         for change in changes:
             study = _apply(study, change)
     except (ArgumentError, TypeError, ValueError) as error:
         sentence = " ".join(str(error).split())
         raise RecipeError(f"The study {name} does not hold: {sentence}") from error
     return study
+
+
+def _construct(values: Mapping[str, Any]) -> Study:
+    """Return the study of its fields' values, a grid's cells as its variants."""
+    grid = values["grid"]
+    if grid is None:
+        return Study(**values)
+    if values["baseline"] or values["variants"]:
+        raise ValueError("A study has either a grid or a baseline and variants.")
+    variants = {name: Variant(**made) for name, made in grid.variants().items()}
+    return Study(**{**values, "variants": variants, "baseline": next(iter(variants))})
 
 
 def _apply(study: Study, change: str) -> Study:
@@ -150,8 +167,12 @@ def _apply(study: Study, change: str) -> Study:
         raise ValueError(f"{change!r} is not SETTING=VALUE or VARIANT:SETTING=VALUE.")
     if not colon:
         return dataclasses.replace(study, settings={**study.settings, name: value})
-    if variant not in study.variants:
+    chosen = study.grid.find_variants(variant) if study.grid else []
+    chosen = chosen or [known for known in study.variants if known == variant]
+    if not chosen:
         raise ValueError(f"{change!r} names no variant; they are {', '.join(study.variants)}.")
-    before = study.variants[variant]
-    after = dataclasses.replace(before, settings={**before.settings, name: value})
-    return dataclasses.replace(study, variants={**study.variants, variant: after})
+    changed = dict(study.variants)
+    for one in chosen:
+        before = changed[one]
+        changed[one] = dataclasses.replace(before, settings={**before.settings, name: value})
+    return dataclasses.replace(study, variants=changed)

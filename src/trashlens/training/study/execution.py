@@ -1,5 +1,6 @@
 """Train what a study still lacks, run after run, and keep a record of each."""
 
+import dataclasses
 import json
 import logging
 import time
@@ -54,7 +55,7 @@ def conduct(study: Study, runs: Sequence[Run], records: Path) -> None:
     for index, standing in enumerate(standings):
         if standing.state == "done":
             continue
-        run, start = standing.run, time.perf_counter()
+        run, start, start_cpu = standing.run, time.perf_counter(), time.process_time()
         distill = run.recipe.objective.distill
         if distill is not None and distill.teacher in failed:
             logger.error("%s is left out: its teacher stopped.", run.name)
@@ -69,8 +70,11 @@ def conduct(study: Study, runs: Sequence[Run], records: Path) -> None:
             logger.error("%s stopped: %s", run.name, error)
             failed[run.recipe.output] = run.name
             continue
-        wall_s = time.perf_counter() - start if standing.state == "to do" else None
-        write_record(records / f"{run.name}.json", make_record(study, run, wall_s))
+        whole = standing.state == "to do"
+        wall_s = time.perf_counter() - start if whole else None
+        cpu_s = time.process_time() - start_cpu if whole else None
+        record = dataclasses.replace(make_record(study, run, wall_s), cpu_s=cpu_s)
+        write_record(records / f"{run.name}.json", record)
     if failed:
         named = ", ".join(failed.values())
         raise TrainingError(f"Of {len(runs)} runs {len(failed)} stopped: {named}.")

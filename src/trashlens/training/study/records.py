@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from trashlens.errors import DataError
 from trashlens.files import replace_file
+from trashlens.training.data import TRASHNET
 
 __all__ = [
     "Answer",
@@ -85,6 +86,15 @@ class RunRecord:
     """How many trained together; None in older records."""
     weights: dict[str, Any] | None = None
     """What it started from: `source` and, of a file, `sha256`; None in older records."""
+    cpu_s: float | None = None
+    """Seconds of processor time that training, validating and testing took, all threads together, loader
+    processes left out; None as `wall_s`, and in older records."""
+
+    @property
+    def dataset(self) -> str:
+        """The data set it was trained and tested on."""
+        name = str(self.recipe.get("data", {}).get("dataset", TRASHNET[0]))
+        return TRASHNET[0] if name in TRASHNET else name
 
     @property
     def recipe_sha256(self) -> str:
@@ -186,8 +196,11 @@ def read_records(folder: Path) -> list[RunRecord]:
                 f"{'; '.join(differing)}. Remove those that are out of date."
             )
     for said, values in (
-        ("have different split manifests", [(r, None, r.data.get("manifest_sha256")) for r in records]),
-        ("were tested on different photos", [(r, r.fold, _tested_on(r)) for r in records]),
+        (
+            "have different split manifests",
+            [(r, r.dataset, r.data.get("manifest_sha256")) for r in records],
+        ),
+        ("were tested on different photos", [(r, (r.dataset, r.fold), _tested_on(r)) for r in records]),
         ("were trained with different precision", [(r, None, r.precision) for r in records]),
         ("had different teachers", _list_teachers(records)),
         (

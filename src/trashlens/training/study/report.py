@@ -8,6 +8,7 @@ from trashlens.files import replace_file
 from trashlens.training.data import read_groups
 from trashlens.training.study.beside import HEADING, put_beside
 from trashlens.training.study.config import Study
+from trashlens.training.study.grid_report import report_grid
 from trashlens.training.study.latency import Latencies, measure_latencies, read_latencies
 from trashlens.training.study.picture import draw_study
 from trashlens.training.study.records import RunRecord, read_records, recipe_differences
@@ -36,6 +37,10 @@ def report_study(study: Study, data: Path, *, measure: bool = False) -> str:
     grouped = group_records(study, records)
     if not grouped:
         raise DataError(f"{folder} holds no records of the study {study.name}. Run it first.")
+    if study.grid:
+        text = report_grid(study, grouped, data)
+        replace_file(folder / REPORT_FILE, f"{text}\n".encode())
+        return text
     firsts = [found[0] for found in grouped.values()]
     latencies = read_latencies(folder)
     if measure or latencies is None or None in map(latencies.median_ms, firsts):
