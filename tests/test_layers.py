@@ -18,6 +18,7 @@ TRAIN_ONLY = {
     "sklearn",
     "timm",
     "torch",
+    "torch_pruning",
     "torchvision",
     "wandb",
 }
@@ -68,7 +69,8 @@ MAY_IMPORT = {
         "ui",
     },
     "training.data": {"errors", "files", "given", "image", "training.data"},
-    "training.networks": {"errors"},
+    "training.networks": {"errors", "training.widths"},
+    "training.widths": set(),
     "training.objectives": {"training.objectives"},
     "training.evaluate": {"errors", "training.evaluate"},
     "training.tracking": {
@@ -101,6 +103,10 @@ MAY_IMPORT = {
     "training.pictures": {
         *("image", "classifier", "comparison", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "pictures")),
+    },
+    "training.pruning": {
+        *("errors", "files", "bundle", "classifier", "machine", "benchmark", "training.pruning"),
+        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "networks", "widths")),
     },
     "training.regroup": {"files", "image", "training.data", "training.networks"},
     "training.unrelated": {"errors", "image", "classifier", "comparison", "training.unrelated"},

@@ -9,6 +9,7 @@ from trashlens.commands.benchmark import benchmark_command
 from trashlens.commands.groups import groups_command
 from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
+from trashlens.commands.pruning import compression_command, prune_command
 from trashlens.commands.publishing import promote_command, pull_command, sync_command
 from trashlens.commands.robustness import robustness_command
 from trashlens.commands.study import study_command
@@ -23,6 +24,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "groups": groups_command,
     "train": train_command,
     "study": study_command,
+    "prune": prune_command,
+    "compression": compression_command,
     "export": export_command,
     "evaluate": evaluate_command,
     "robustness": robustness_command,
