@@ -52,7 +52,9 @@ def compression_command(argv: Sequence[str]) -> int:
     parser.add_argument("after", type=Path, metavar="AFTER", help="folder of the smaller one")
     parser.add_argument("--rounds", type=int, default=200, help="how often each is timed, in turn")
     parser.add_argument("--threads", type=int, help="of ONNX Runtime; by default one a core")
-    parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep report.md and report.json there")
+    parser.add_argument(
+        "--write", type=Path, metavar="FOLDER", help="keep report.md and report.json there"
+    )
     given = parser.parse_args(argv)
     if given.rounds < 1 or (given.threads is not None and given.threads < 1):
         raise RecipeError("--rounds and --threads must be at least 1.")

@@ -24,7 +24,7 @@ class Cost:
     layers: int
     """Convolutions and linear layers; batch norm is folded into them."""
     parameters: int
-    """Numbers in the graph that layers multiply or add."""
+    """Numbers that layers multiply or add, batch norm folded."""
     macs: int
     """Multiply-adds of convolutions and linear layers for one photo at the network's own input size."""
     size_bytes: int
@@ -48,8 +48,7 @@ def count_parameters(network: nn.Module) -> int:
 def count_cost(graph: bytes, *, size_px: int) -> Cost:
     """Return what a graph of `to_onnx` costs, without the heat maps, of which the logits need nothing.
 
-    A convolution multiplies each of its weights once for each place of its output, divided by nothing else: in
-    a grouped one the weights are fewer already.
+    A convolution multiplies each of its weights once for each place of its output.
     """
     model = infer_shapes(onnx.load_from_string(drop_class_maps(graph)))
     shapes = {
@@ -64,18 +63,17 @@ def count_cost(graph: bytes, *, size_px: int) -> Cost:
     for node in model.graph.node:
         if node.op_type == "Cast" and node.input[0] in constants:  # weights that are stored as float16
             constants[node.output[0]] = constants.pop(node.input[0])
-    layers, macs, counted = 0, 0, set()
+    layers, macs = 0, 0
     for node in model.graph.node:
         if node.op_type not in WEIGHTED or node.input[1] not in constants:
             continue
-        weight = constants[node.input[1]]
         places = math.prod(shapes[node.output[0]][2:]) if node.op_type == "Conv" else 1
         layers += 1
-        macs += math.prod(weight) * places
-        counted |= {name for name in node.input[1:] if name in constants}
+        macs += math.prod(constants[node.input[1]]) * places
     return Cost(
         layers=layers,
-        parameters=sum(math.prod(constants[name]) for name in counted),
+        # Single numbers are the bounds of activations.
+        parameters=sum(math.prod(dims) for dims in constants.values() if dims),
         macs=macs,
         size_bytes=len(graph),
         size_px=size_px,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
-from trashlens.bundle import JSON_FILE
+from trashlens.bundle import JSON_FILE, MODEL_FILE
 from trashlens.errors import TrainingError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import (
@@ -31,8 +31,8 @@ from trashlens.training.pruning.unfolding import unfold_bundle
 __all__ = ["prune_checkpoint", "prune_network"]
 
 BATCH = 32
-CALIBRATION_PHOTOS = 128
-"""Photos a batch when batch norm's statistics are taken anew; small batches tell the variance badly."""
+STATISTICS_BATCH = 128
+"""Photos in a batch when batch norm's statistics are taken anew; small batches tell the variance badly."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,24 +47,17 @@ def prune_checkpoint(source: Path, config: PruneConfig) -> Path:
     """
     if config.output.resolve() == source.resolve():
         raise TrainingError(f"{source} would be overwritten; give another --output.")
-    photos, labels = None, None
     is_bundle = (source / JSON_FILE).is_file()
     checkpoint = unfold_bundle(source, config) if is_bundle else read_checkpoint(source)
     images, classes = read_photos(
         config.processed / "train", checkpoint.labels, checkpoint.preprocess, sample=config.photos
     )
-    photos, labels = torch.from_numpy(images), torch.from_numpy(classes)
     network = copy.deepcopy(checkpoint.network)
-    steps = prune_network(network, photos, labels, config)
-    recipe = dict(checkpoint.record["recipe"])
-    recipe["network"] = {
-        **recipe["network"],
-        **{"weights": WEIGHTS_FILE, "widths": "weights", "rename": {}},
-    }
-    recipe |= {"output": config.output.name, "preprocess": asdict(checkpoint.preprocess)}
+    steps = prune_network(network, torch.from_numpy(images), torch.from_numpy(classes), config)
+    weights = source / (MODEL_FILE if is_bundle else WEIGHTS_FILE)
     record = {
-        "recipe": recipe,
-        "inputs": {"weights": hash_file(source / ("model.onnx" if is_bundle else WEIGHTS_FILE))},
+        "recipe": _pruned_recipe(checkpoint, config),
+        "inputs": {"weights": hash_file(weights)},
         "labels": list(checkpoint.labels),
         "data": checkpoint.record["data"],
         "weights": {"source": source.name},
@@ -96,19 +89,20 @@ def prune_network(
     for _ in tqdm(range(config.steps), desc="prune", unit="step", leave=False):
         if config.importance == "taylor":
             _accumulate_gradients(network, photos, labels, generator)
-        pruner.step()
+        met = False
+        for group in pruner.step(interactive=True):
+            group.prune()
+            # In the midst of a step: the channels that the target leaves are worth having.
+            met = _is_met(_count_shares(network, example, whole), config)
+            if met:
+                break
         network.zero_grad()
-        share = {
-            "macs_share": count_macs(network, example) / whole[0],
-            "parameters_share": count_parameters(network) / whole[1],
-        }
-        steps.append(share)
-        if _is_met(share, config):
-            network.requires_grad_(True)
+        steps.append(_count_shares(network, example, whole))
+        if met:
             take_statistics(network, photos)
             return steps
     raise TrainingError(
-        f"With max_share={config.max_share} pruning ends at {steps[-1]['macs_share']:.0%} of the multiply-adds and "
+        f"With max_share={config.max_share} it ends at {steps[-1]['macs_share']:.0%} of the multiply-adds and "
         f"{steps[-1]['parameters_share']:.0%} of the parameters. Choose larger targets or a larger max_share."
     )
 
@@ -125,7 +119,7 @@ def take_statistics(network: nn.Module, photos: Tensor) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
     network.train()
-    for batch in photos.split(CALIBRATION_PHOTOS):
+    for batch in photos.split(STATISTICS_BATCH):
         if len(batch) > 1:
             network(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
@@ -163,6 +157,25 @@ def _accumulate_gradients(
     network.zero_grad()
     chosen = torch.randperm(len(photos), generator=generator)[:BATCH]
     F.cross_entropy(network(photos[chosen]), labels[chosen]).backward()
+
+
+def _pruned_recipe(checkpoint: Checkpoint, config: PruneConfig) -> dict[str, Any]:
+    """Return the recipe of what was pruned, with the widths it has now."""
+    recipe = checkpoint.record["recipe"]
+    widths = {"weights": WEIGHTS_FILE, "widths": "weights", "rename": {}}
+    return {
+        **recipe,
+        "network": {**recipe["network"], **widths},
+        "preprocess": asdict(checkpoint.preprocess),
+        "output": config.output.name,
+    }
+
+
+def _count_shares(network: nn.Module, example: Tensor, whole: tuple[int, int]) -> dict[str, float]:
+    return {
+        "macs_share": count_macs(network, example) / whole[0],
+        "parameters_share": count_parameters(network) / whole[1],
+    }
 
 
 def _is_met(share: dict[str, float], config: PruneConfig) -> bool:

@@ -111,8 +111,7 @@ def _pair(network: nn.Module) -> list[tuple[str, nn.Conv2d, str, _BatchNorm]]:
     convolutions = [(name, one) for name, one in named if isinstance(one, nn.Conv2d)]
     norms = [(name, one) for name, one in named if isinstance(one, _BatchNorm)]
     pairs = [
-        (name, one, other, norm)
-        for (name, one), (other, norm) in zip(convolutions, norms, strict=True)
+        (name, one, other, norm) for (name, one), (other, norm) in zip(convolutions, norms, strict=True)
     ]
     if any(one.out_channels != norm.num_features for _, one, _, norm in pairs):
         raise ValueError("batch norms do not follow the convolutions")
@@ -121,9 +120,7 @@ def _pair(network: nn.Module) -> list[tuple[str, nn.Conv2d, str, _BatchNorm]]:
 
 def _with_norms(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors, and for each batch norm one of its size."""
-    norms = {
-        f"{norm}.weight": tensors[f"{name}.weight_bias"] for name, _, norm, _ in _pair(network)
-    }
+    norms = {f"{norm}.weight": tensors[f"{name}.weight_bias"] for name, _, norm, _ in _pair(network)}
     return {**tensors, **norms}
 
 
@@ -169,9 +166,7 @@ def _restore_statistics(network: nn.Module, images: Tensor) -> None:
 
 
 @torch.no_grad()
-def _largest_difference(
-    network: nn.Module, bundle: Bundle, images: NDArray[np.float32]
-) -> float:
+def _largest_difference(network: nn.Module, bundle: Bundle, images: NDArray[np.float32]) -> float:
     """Return the largest difference of a logit between the network and the bundle."""
     some = images[:BATCH]
     expected = Classifier(bundle).infer(some)
