@@ -43,6 +43,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     network, _ = create_network(recipe.network, classes=len(LABELS))
     network.train()(torch.randn(16, 3, SIZE_PX, SIZE_PX))  # statistics that are not zero and one
+    torch.nn.init.normal_(network.classifier.bias)  # what is all zero is not exported
     record = {
         **{"recipe": recipe.to_json(), "labels": list(LABELS), "inputs": {}, "environment": {}},
         **{"data": {"manifest_sha256": "0" * 64, "split": "official"}, "weights": {}},
@@ -61,6 +62,17 @@ def settings(processed: Path, output: Path, **changes: object) -> PruneConfig:
 def pruned(source: Path, processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("runs") / "pruned"
     return prune_checkpoint(source, settings(processed, output, macs_share=0.5))
+
+
+@pytest.fixture(scope="module")
+def bundles(
+    source: Path, pruned: Path, processed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """The bundles of both, exported through the parity gate."""
+    folder, config = tmp_path_factory.mktemp("models"), ExportConfig(photos=processed / "val")
+    return export_bundle(source, folder / "whole", config), export_bundle(
+        pruned, folder / "pruned", config
+    )
 
 
 def macs(folder: Path) -> int:
@@ -114,11 +126,9 @@ def test_the_record_builds_the_same_network_again(pruned: Path) -> None:
 
 
 def test_a_pruned_network_is_exported_like_any_other(
-    source: Path, pruned: Path, processed: Path, tmp_path: Path
+    source: Path, pruned: Path, bundles: tuple[Path, Path]
 ) -> None:
-    config = ExportConfig(photos=processed / "val")
-    before = Bundle.load(export_bundle(source, tmp_path / "before", config))
-    after = Bundle.load(export_bundle(pruned, tmp_path / "after", config))  # through the parity gate
+    before, after = map(Bundle.load, bundles)
     assert after.parameters < before.parameters
     comparison = compare_bundles(before, after, rounds=5)
     assert comparison["shares"]["macs"] == pytest.approx(macs(pruned) / macs(source))
@@ -146,9 +156,9 @@ def test_a_graph_costs_what_its_network_costs(source: Path, weights: str) -> Non
 
 
 def test_a_bundle_becomes_a_network_to_train_again(
-    pruned: Path, processed: Path, tmp_path: Path
+    pruned: Path, bundles: tuple[Path, Path], processed: Path
 ) -> None:
-    bundle = Bundle.load(export_bundle(pruned, tmp_path, ExportConfig(photos=processed / "val")))
+    bundle = Bundle.load(bundles[1])
     images, _ = read_photos(processed / "train", LABELS, Preprocess(size_px=SIZE_PX))
     network = unfold_network(bundle, bundle.provenance["recipe"]["network"], images)
     photos = torch.from_numpy(images)
@@ -161,9 +171,12 @@ def test_a_bundle_becomes_a_network_to_train_again(
 
 
 def test_pruning_a_bundle_needs_no_checkpoint(
-    source: Path, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    source: Path,
+    bundles: tuple[Path, Path],
+    processed: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bundle = export_bundle(source, tmp_path, ExportConfig(photos=processed / "val"))
     output = tmp_path / "pruned"
     arguments = [
         f"--processed={processed}",
@@ -172,9 +185,9 @@ def test_pruning_a_bundle_needs_no_checkpoint(
         "--round_to=4",
         f"--output={output}",
     ]
-    assert main(["prune", str(bundle), *arguments, "--macs_share=0.6"]) == 0
+    assert main(["prune", str(bundles[0]), *arguments, "--macs_share=0.6"]) == 0
     assert macs(output) <= 0.6 * macs(source)
-    assert "--network.widths=weights" in capsys.readouterr().out
+    assert "trashlens train pruned" in capsys.readouterr().out
     assert json.loads((output / "checkpoint.json").read_text())["recipe"]["role"] == "baseline"
 
 

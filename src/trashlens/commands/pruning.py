@@ -36,9 +36,9 @@ def prune_command(argv: Sequence[str]) -> int:
         f"{folder}: {left['macs_share']:.1%} of the multiply-adds and {left['parameters_share']:.1%} of the "
         "parameters are left. Distil it:"
     )
+    weights = folder / "model.safetensors"
     print(
-        f"  trashlens train student --network.weights={folder / 'model.safetensors'} --network.widths=weights "
-        "--schedule.keep_start=0"
+        f"  trashlens train pruned --network.name={record['recipe']['network']['name']} --network.weights={weights}"
     )
     return 0
 

@@ -55,6 +55,13 @@ class NetworkConfig:
     few photos, half of them on drawn grounds, have statistics that no single photo has in use; `kept` also
     stays nearer to what the weights knew of other photos."""
 
+    def __post_init__(self) -> None:
+        if self.widths == "weights" and (self.weights in ("hub", "none") or self.rename):
+            raise ValueError(
+                "network.widths weights needs a pruned network's own file, such as "
+                "--network.weights=runs/pruned/model.safetensors, and no network.rename."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:

@@ -137,7 +137,8 @@ def _load_folded(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     head = model.get_classifier()
     (name,) = [name for name, module in network.named_modules() if module is head]
     head.weight.copy_(tensors[f"{name}.weight"].view_as(head.weight))
-    head.bias.copy_(tensors[f"{name}.bias"])
+    # The export leaves out biases that are all zero.
+    head.bias.copy_(tensors.get(f"{name}.bias", torch.zeros_like(head.bias)))
 
 
 @torch.no_grad()
