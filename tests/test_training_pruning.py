@@ -97,7 +97,7 @@ def test_the_target_is_met_and_input_and_output_stay(source: Path, pruned: Path)
 @pytest.mark.parametrize(
     "changes",
     [
-        {"importance": "magnitude", "scope": "network"},
+        {"importance": "magnitude", "scope": "alike"},
         {"scope": "layer", "macs_share": None, "parameters_share": 0.6},
     ],
     ids=str,

@@ -36,10 +36,8 @@ def prune_command(argv: Sequence[str]) -> int:
         f"{folder}: {left['macs_share']:.1%} of the multiply-adds and {left['parameters_share']:.1%} of the "
         "parameters are left. Distil it:"
     )
-    weights = folder / "model.safetensors"
-    print(
-        f"  trashlens train pruned --network.name={record['recipe']['network']['name']} --network.weights={weights}"
-    )
+    name, weights = record["recipe"]["network"]["name"], folder / "model.safetensors"
+    print(f"  trashlens train pruned --network.name={name} --network.weights={weights}")
     return 0
 
 

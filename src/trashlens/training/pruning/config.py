@@ -20,9 +20,9 @@ class PruneConfig:
     importance: Literal["taylor", "magnitude"] = "taylor"
     """What a channel and all that depends on it are worth: the first-order estimate of what the loss on training
     photos rises without them (Molchanov et al. 2019), or the norm of their weights (Li et al. 2017)."""
-    scope: Literal["alike", "network", "layer"] = "alike"
-    """Channels are ranked among parts of the same structure (isomorphic pruning, Fang et al. 2024), in the whole
-    network, or in each layer for itself, so that all layers lose the same share."""
+    scope: Literal["network", "alike", "layer"] = "network"
+    """Channels are ranked in the whole network, among parts of the same structure (isomorphic pruning, Fang et al.
+    2024), or in each layer for itself, so that all layers lose the same share."""
     steps: int = 30
     """Into so many steps the way to `max_share` is cut; each ranks what is left anew, and the first that meets the
     targets is the last."""
