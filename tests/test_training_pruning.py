@@ -187,7 +187,7 @@ def test_pruning_a_bundle_needs_no_checkpoint(
     ]
     assert main(["prune", str(bundles[0]), *arguments, "--macs_share=0.6"]) == 0
     assert macs(output) <= 0.6 * macs(source)
-    assert "trashlens train pruned" in capsys.readouterr().out
+    assert "--network.widths=weights" in capsys.readouterr().out
     assert json.loads((output / "checkpoint.json").read_text())["recipe"]["role"] == "baseline"
 
 

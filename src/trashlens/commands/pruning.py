@@ -37,7 +37,10 @@ def prune_command(argv: Sequence[str]) -> int:
         "parameters are left. Distil it:"
     )
     name, weights = record["recipe"]["network"]["name"], folder / "model.safetensors"
-    print(f"  trashlens train pruned --network.name={name} --network.weights={weights}")
+    print(
+        f"  trashlens train student --network.name={name} --network.weights={weights} "
+        "--network.widths=weights --schedule.keep_start=0"
+    )
     return 0
 
 
