@@ -19,6 +19,7 @@ TRAIN_ONLY = {
     "sklearn",
     "timm",
     "torch",
+    "torch_pruning",
     "torchvision",
     "wandb",
 }
@@ -74,8 +75,9 @@ MAY_IMPORT = {
         "ui",
     },
     "training.data": {"errors", "files", "given", "image", "training.data"},
-    "training.networks": {"errors", "training.parts"},
     "training.parts": {"errors"},
+    "training.networks": {"errors", "training.parts", "training.widths"},
+    "training.widths": set(),
     "training.objectives": {"training.objectives"},
     "training.evaluate": {"errors", "training.evaluate"},
     "training.tracking": {
@@ -112,6 +114,10 @@ MAY_IMPORT = {
     "training.pictures": {
         *("image", "classifier", "comparison", "scoreboard"),
         *(f"training.{n}" for n in ("data", "evaluate", "pictures")),
+    },
+    "training.pruning": {
+        *("errors", "files", "bundle", "classifier", "machine", "benchmark", "training.pruning"),
+        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "networks", "widths")),
     },
     "training.regroup": {"files", "image", "training.data", "training.networks"},
     "training.unrelated": {"errors", "image", "classifier", "comparison", "training.unrelated"},

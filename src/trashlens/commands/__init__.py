@@ -10,6 +10,7 @@ from trashlens.commands.cross import cross_command
 from trashlens.commands.groups import groups_command
 from trashlens.commands.hub import launch_command, publish_command
 from trashlens.commands.predict import predict_command
+from trashlens.commands.pruning import compression_command, prune_command
 from trashlens.commands.publishing import promote_command, pull_command, sync_command
 from trashlens.commands.robustness import robustness_command
 from trashlens.commands.search import search_command
@@ -26,6 +27,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train_command,
     "study": study_command,
     "search": search_command,
+    "prune": prune_command,
+    "compression": compression_command,
     "export": export_command,
     "evaluate": evaluate_command,
     "robustness": robustness_command,

@@ -103,7 +103,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     try:
         record = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
         recipe = record["recipe"]
-        config = NetworkConfig(**{**recipe["network"], "weights": "none"})
+        # A pruned network's own weights tell how wide it is.
+        pruned = recipe["network"].get("widths") == "weights"
+        source = str(folder / WEIGHTS_FILE) if pruned else "none"
+        config = NetworkConfig(**{**recipe["network"], "weights": source})
         network, _ = create_network(config, classes=len(record["labels"]))
         network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         preprocess = Preprocess.from_json(recipe["preprocess"])

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trashlens.errors import RecipeError, first_line
 from trashlens.training.parts import answer_once_in_use, share_of_parts
+from trashlens.training.widths import resize_layers
 
 __all__ = [
     "LoadReport",
@@ -40,6 +41,8 @@ class NetworkConfig:
     """`hub` (timm's default weights), `none`, or the path of a safetensors file; a partial file is allowed."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Passed to the network's constructor, for instance `layers: [3, 4, 6]`."""
+    widths: Literal["own", "weights"] = "own"
+    """Channels of each layer: the network's own, or those of the weights file, as of a pruned network."""
     rename: dict[str, str] = field(default_factory=dict)
     """Prefixes of the weights' tensor names and what they are called in the network; with `hub`, the tensors of
     timm's whole network that fit are taken."""
@@ -62,6 +65,11 @@ class NetworkConfig:
             raise ValueError("network.frozen_share must lie in [0, 1): the head is always trained.")
         if self.frozen and self.frozen_share:
             raise ValueError("network.frozen and network.frozen_share exclude each other.")
+        if self.widths == "weights" and (self.weights in ("hub", "none") or self.rename):
+            raise ValueError(
+                "network.widths weights needs a pruned network's own file, such as "
+                "--network.weights=runs/pruned/model.safetensors, and no network.rename."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +128,10 @@ def create_network(config: NetworkConfig, *, classes: int) -> tuple[nn.Module, L
         return network, _copy_tensors(network, whole.state_dict(), config)
     if config.weights in ("hub", "none"):
         return network, LoadReport(source=config.weights)
-    return network, _copy_tensors(network, _read_tensors(Path(config.weights)), config)
+    tensors = _read_tensors(Path(config.weights))
+    if config.widths == "weights":
+        _take_widths(network, tensors, config)
+    return network, _copy_tensors(network, tensors, config)
 
 
 def frozen_parts(network: nn.Module, config: NetworkConfig) -> tuple[str, ...]:
@@ -192,6 +203,26 @@ def fit_head(
     head.weight.copy_(torch.from_numpy(weight).float().view_as(head.weight))
     head.bias.copy_(torch.from_numpy(bias).float())
     return float(probe.score(x, y))
+
+
+def _take_widths(network: nn.Module, tensors: Mapping[str, Tensor], config: NetworkConfig) -> None:
+    """Make the layers as wide as their tensors.
+
+    Raises:
+        RecipeError: a tensor is missing, or belongs to another network or number of classes.
+    """
+    head: Any = network
+    classes = head.get_classifier().weight.shape[0]
+    try:
+        resize_layers(network, tensors)
+        network.load_state_dict(tensors)
+        if head.get_classifier().weight.shape[0] != classes:
+            raise ValueError(f"it knows another number of classes than {classes}")
+    except (RuntimeError, ValueError) as error:
+        raise RecipeError(
+            f"{config.weights} holds no pruned {config.name} ({first_line(error)}). Give the file that "
+            "`trashlens prune` wrote, or leave out network.widths."
+        ) from error
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
