@@ -119,7 +119,7 @@ def take_statistics(network: nn.Module, photos: Tensor) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
     network.train()
-    for batch in photos.split(STATISTICS_BATCH):
+    for batch in torch.split(photos, STATISTICS_BATCH):
         if len(batch) > 1:
             network(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
@@ -156,7 +156,7 @@ def _accumulate_gradients(
     network.eval()
     network.zero_grad()
     chosen = torch.randperm(len(photos), generator=generator)[:BATCH]
-    F.cross_entropy(network(photos[chosen]), labels[chosen]).backward()
+    torch.autograd.backward(F.cross_entropy(network(photos[chosen]), labels[chosen]))
 
 
 def _pruned_recipe(checkpoint: Checkpoint, config: PruneConfig) -> dict[str, Any]:

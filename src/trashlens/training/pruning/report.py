@@ -33,7 +33,7 @@ def compare_bundles(
     if before.labels != after.labels:
         raise RecipeError("The two bundles name other classes, and cannot be compared.")
     bundles = {"before": before, "after": after}
-    sessions = {name: Classifier(bundle, threads=threads) for name, bundle in bundles.items()}
+    sessions = {name: Classifier(bundle, threads=threads or 0) for name, bundle in bundles.items()}
     generator = np.random.default_rng(0)
     calls = {
         name: partial(session.infer, generator.standard_normal(_shape(bundles[name]), np.float32))
@@ -72,7 +72,7 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
     """Return the comparison as a Markdown table."""
     before, after, shares = (comparison[key] for key in ("before", "after", "shares"))
     faster = comparison["times_as_fast"]
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         ("Input, px", before["size_px"], after["size_px"], ""),
         ("Layers", before["layers"], after["layers"], f"{shares['layers']:.0%}"),
         ("Parameters, 10⁶", *_in(1e6, before, after, "parameters"), f"{shares['parameters']:.1%}"),
