@@ -131,7 +131,8 @@ def _load_folded(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         convolution.weight.copy_(tensors[f"{name}.weight"])
         norm.weight.fill_(1)
         norm.bias.copy_(tensors[f"{name}.weight_bias"])
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         norm.running_mean.zero_()
         norm.running_var.fill_(1 - norm.eps)
     model: Any = network
@@ -161,7 +162,8 @@ def _restore_statistics(network: nn.Module, images: Tensor) -> None:
     for norm, (total, squares, count) in sums.items():
         mean = total / count
         variance = (squares / count - mean.square()).clamp_min(MIN_VARIANCE)
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_((variance + norm.eps).sqrt())
