@@ -73,7 +73,8 @@ def _render_row(one: Seen, roles: Sequence[str], words: Words) -> str:
     )
     key = f"{VERDICTS.index(verdict)} {_least_confidence(one.row):.4f}"
     return (
-        f'<tr data-verdict="{verdict}"><th scope="row" data-key="{name}">{picture}<span>{_let_break(name)}</span></th>'
+        f'<tr data-verdict="{verdict}"><th scope="row" data-key="{name}">{picture}'
+        f"<span>{_let_break(name)}</span></th>"
         f'{cells}<td data-key="{key}" class="tl-said"><span>{words[f"batch.{verdict}"]}</span></td></tr>'
     )
 

@@ -73,7 +73,7 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
 
     # A photo dropped on another one is a change to nothing and one to the new photo, and Gradio waits for
     # the upload in both; the path changes once.
-    path = gr.Textbox(visible="hidden")
+    path = gr.Textbox(visible="hidden", elem_id="photo-path")
     photo.change(
         None,
         photo,

@@ -1,4 +1,4 @@
-"""What a tab shows where its request ended without an answer: the queue was full, or the upload was swept meanwhile."""
+"""What a tab shows where its request ended without an answer: the queue was full, or the upload is gone."""
 
 import json
 from collections.abc import Callable
@@ -25,9 +25,9 @@ def show_unanswered(
 ) -> Dependency:
     """Let `shown` say why `run` ended without an answer; return the event after which it does.
 
-    Without it the answer to what was sent before would stay. `inputs` are what the visitor sends, `shown`, and where
-    refusals are shown by the server the folder of the upload that has its answer. `empty` is what there is to see
-    where nothing is sent, and `render` makes the HTML of a sentence.
+    Without it the answer to what was sent before would stay. `inputs` are what the visitor sends, `shown`, and
+    where the server shows refusals itself, the folder of the upload that has its answer. `empty` is what there
+    is to see where nothing is sent, and `render` makes the HTML of a sentence.
     """
 
     def add(key: str) -> str:
@@ -36,4 +36,5 @@ def show_unanswered(
     script = SCRIPT
     for name, html in {"EMPTY": empty, "SWEPT": add("swept"), "BUSY": add("busy")}.items():
         script = script.replace(name, json.dumps(html))
-    return run.failure(None, inputs, shown, js=script, show_progress="hidden")
+    failure: Dependency = run.failure(None, inputs, shown, js=script, show_progress="hidden")
+    return failure
