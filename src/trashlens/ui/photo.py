@@ -63,9 +63,8 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
         source: str | None, last: str | None, request: gr.Request
     ) -> AsyncIterator[tuple[Any, Any, Any]]:
         folder = Path(source).parent.name if source else ""
-        if (
-            folder and folder == last
-        ):  # a change to nothing and back, both seen when the new photo was there
+        # A change to nothing and one to the new photo, both of which are seen once it is there.
+        if folder and folder == last:
             yield gr.skip(), gr.skip(), gr.skip()
             return
         async for results_and_details in _answer(desk, source, words_for(request)):
@@ -73,7 +72,7 @@ def build_photo_tab(desk: Desk, parts: Parts) -> gr.Image:
 
     # A photo dropped on another one is a change to nothing and one to the new photo, and Gradio waits for
     # the upload in both; the path changes once.
-    path = gr.Textbox(visible="hidden")
+    path = gr.Textbox(visible="hidden", elem_id="photo-path")
     photo.change(
         None,
         photo,

@@ -29,7 +29,7 @@ class Region:
     read: datetime.date
     """The day on which the page was read."""
     bins: Mapping[str, Mapping[str, str]]
-    """By class, the `container` in English, its `colour` as in CSS, and its `local` name if the source has it."""
+    """By class, the `container` in English, its `colour` as in CSS, and a `local` name if the source has one."""
     language: str = ENGLISH
     """Of the local names."""
 
@@ -44,7 +44,7 @@ def load_regions() -> Mapping[str, Region]:
 def render_bins(label: str, words: Words) -> str:
     """Return, for each region that has a rule for the class, a hidden line with its container.
 
-    Container and colour stand as the source says them: in English, or by the local name for its readers.
+    Container and colour stand as the source says them: in English, or by the local name for who reads that.
     """
     return "".join(
         f'<p class="tl-bin" data-region="{key}" hidden><i style="background:{escape(one["colour"])}"></i>'

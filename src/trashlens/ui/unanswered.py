@@ -26,8 +26,8 @@ def show_unanswered(
     """Let `shown` say why `run` ended without an answer; return the event after which it does.
 
     Without it the answer to what was sent before would stay. `inputs` are what the visitor sends, `shown`, and
-    where refusals are shown by the server the folder of the upload that has its answer. `empty` is what there is
-    to see where nothing is sent, and `render` makes the HTML of a sentence.
+    where the server shows refusals itself, the folder of the upload that has its answer. `empty` is what there
+    is to see where nothing is sent, and `render` makes the HTML of a sentence.
     """
 
     def add(key: str) -> str:
@@ -36,5 +36,5 @@ def show_unanswered(
     script = SCRIPT
     for name, html in {"EMPTY": empty, "SWEPT": add("swept"), "BUSY": add("busy")}.items():
         script = script.replace(name, json.dumps(html))
-    ended: Dependency = run.failure(None, inputs, shown, js=script, show_progress="hidden")
-    return ended
+    failure: Dependency = run.failure(None, inputs, shown, js=script, show_progress="hidden")
+    return failure
