@@ -103,7 +103,11 @@ def test_a_student_comes_with_its_teacher(
 @pytest.mark.parametrize(
     ("change", "arguments", "said"),
     [
-        ("", ["none"], "There is no recipe none. Give one of baseline, student, teacher"),
+        (
+            "",
+            ["none"],
+            "There is no recipe none. Give one of baseline, student, taco-mobilenet, teacher",
+        ),
         ("", ["../outside.yaml"], "lies outside the checkout"),
         ("", ["baseline", "--timeout=0h"], "timeout is a number and s, m, h or d"),
         ("", ["baseline", "--timeout=soon"], "timeout is a number and s, m, h or d"),
