@@ -317,7 +317,7 @@ def test_a_photo_that_the_browser_cannot_show_is_shown_as_the_servers_copy(page:
     page.get_by_label("Remove Image").click()
     send(page, "bottle.png", encode(green_corner(), "PNG"))
     expect(photo).to_have_attribute("src", re.compile("bottle.png$"))
-    assert page.locator("template.tl-copy").count() == 0
+    expect(page.locator("template.tl-copy")).to_have_count(0)
 
 
 def test_what_cannot_be_read_is_shown_by_its_name(page: Page) -> None:
