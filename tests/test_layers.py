@@ -89,11 +89,11 @@ MAY_IMPORT = {
         *("errors", "image"),
         *(f"training.{n}" for n in ("data", "networks", "objectives", "shipped")),
     },
-    "training.checkpoint": {"errors", "files", "image", "machine", "training.networks"},
+    "training.checkpoint": {"errors", "files", "image", "bundle", "machine", "training.networks"},
     "training.fit": {
         *("errors", "files", "image", "bundle", "training.fit"),
-        *(f"training.{n}" for n in ("checkpoint", "data", "evaluate", "networks", "objectives")),
-        *(f"training.{n}" for n in ("recipe", "tracking")),
+        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "evaluate", "networks")),
+        *(f"training.{n}" for n in ("objectives", "recipe", "tracking")),
     },
     "training.export": {
         *("errors", "files", "bundle", "classifier"),
@@ -107,7 +107,7 @@ MAY_IMPORT = {
     },
     "training.formats": {
         *("errors", "files", "image", "bundle", "classifier"),
-        *(f"training.{n}" for n in ("class_maps", "data", "formats", "networks")),
+        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "formats", "rebuild")),
     },
     "training.renewal": {"errors", "bundle", *(f"training.{n}" for n in ("class_maps", "unrelated"))},
     "commands": set(),
@@ -117,8 +117,9 @@ MAY_IMPORT = {
     },
     "training.pruning": {
         *("errors", "files", "bundle", "classifier", "machine", "benchmark", "training.pruning"),
-        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "networks", "widths")),
+        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "rebuild")),
     },
+    "training.rebuild": {"errors", "bundle", "training.networks", "training.widths"},
     "training.regroup": {"files", "image", "training.data", "training.networks"},
     "training.unrelated": {"errors", "image", "classifier", "comparison", "training.unrelated"},
     "training.study": {

@@ -66,7 +66,7 @@ def test_the_command_adds_feedback_to_train_alone_with_its_own_manifest(
     assert main(["data", f"--add={given}", *arguments]) == 0
     said = capsys.readouterr().out
     assert "3 photos of feedback added to train (2 glass, 1 metal); left out: 1 of none" in said
-    record = read_data_record(DataConfig(folder=folder))
+    record = read_data_record(DataConfig(folder=folder).processed)
     added = record.pop("added")
     rows = read_manifest(folder / "feedback.csv")
     assert {row.split for row in rows} == {"train"}
@@ -86,7 +86,9 @@ def test_the_command_adds_feedback_to_train_alone_with_its_own_manifest(
     fed = [i for i, path in enumerate(seen.paths) if path.name.startswith("feedback-")]
     assert Counter(seen.labels[seen.classes[i]] for i in fed) == added["photos"]
     assert main(["data", *arguments]) == 0
-    assert read_data_record(DataConfig(folder=folder))["content_sha256"] != record.get("content_sha256")
+    assert read_data_record(DataConfig(folder=folder).processed)["content_sha256"] != record.get(
+        "content_sha256"
+    )
     assert not list((folder / "processed").rglob("feedback-*"))
 
 

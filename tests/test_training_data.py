@@ -81,7 +81,7 @@ def test_the_official_split_is_written(
     assert len(record["dropped"]) == 6
     assert record["differ_from_manifest"] == 2521  # other bytes under TrashNet's names: said, not hidden
     assert record["manifest_sha256"] == hashlib.sha256(MANIFEST.read_bytes()).hexdigest()
-    assert read_data_record(DataConfig(folder=folder)) == record
+    assert read_data_record(DataConfig(folder=folder).processed) == record
     for photo in read_manifest(MANIFEST)[::500]:
         image = Image.open(folder / "processed" / photo.split / photo.path)
         assert image.size == (43, 32)
@@ -203,7 +203,7 @@ def test_a_missing_manifest_and_unprepared_photos_are_sentences(trashnet: Path, 
     with pytest.raises(DataError, match="There is no split manifest"):
         prepare_data(DataConfig(source=str(trashnet), folder=tmp_path))
     with pytest.raises(DataError, match="Run `trashlens data` first"):
-        read_data_record(DataConfig(folder=tmp_path))
+        read_data_record(DataConfig(folder=tmp_path).processed)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,11 +20,12 @@ from trashlens.errors import ExportError
 from trashlens.image import Preprocess
 from trashlens.training.class_maps import add_class_maps
 from trashlens.training.data import read_photos
-from trashlens.training.formats import FORMATS, convert_bundle, rebuild_network
+from trashlens.training.formats import FORMATS, convert_bundle
 from trashlens.training.formats import torchscript as torchscript_module
 from trashlens.training.formats.tflite import PhoneNetwork, to_pixels
 from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
+from trashlens.training.rebuild import rebuild_network
 
 FORMATS_FOLDER = Path(torchscript_module.__file__).parent
 PREPROCESS = Preprocess(size_px=64)

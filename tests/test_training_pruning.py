@@ -160,7 +160,7 @@ def test_a_bundle_becomes_a_network_to_train_again(
 ) -> None:
     bundle = Bundle.load(bundles[1])
     images, _ = read_photos(processed / "train", LABELS, Preprocess(size_px=SIZE_PX))
-    network = unfold_network(bundle, bundle.provenance["recipe"]["network"], images)
+    network = unfold_network(bundle, images)
     photos = torch.from_numpy(images)
     with torch.inference_mode():
         expected = read_checkpoint(pruned).network(photos)

@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-__all__ = ["Ratio", "Summary", "Times", "interleave", "summarise", "time_rounds"]
+__all__ = ["KeyT", "Ratio", "Summary", "Times", "interleave", "summarise", "time_rounds"]
 
 KeyT = TypeVar("KeyT", bound=Hashable)
+"""What contestants are named by."""
 
 LEVEL = 0.95
 """Coverage of the intervals."""

@@ -16,6 +16,7 @@ __all__ = ["compression_command", "prune_command"]
 
 def prune_command(argv: Sequence[str]) -> int:
     """Take channels from a trained network until few multiply-adds or parameters are left, to distil it again."""
+    from trashlens.training.checkpoint import WEIGHTS_FILE, read_checkpoint
     from trashlens.training.pruning import PruneConfig, prune_checkpoint
 
     parser = ArgumentParser(prog="trashlens prune", description=prune_command.__doc__)
@@ -30,13 +31,13 @@ def prune_command(argv: Sequence[str]) -> int:
     source = given.pop("source")
     config = construct(PruneConfig, given)
     folder = prune_checkpoint(source, config)
-    record = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+    record = read_checkpoint(folder).record
     left = record["pruning"]["steps"][-1]
     print(
         f"{folder}: {left['macs_share']:.1%} of the multiply-adds and {left['parameters_share']:.1%} of the "
         "parameters are left. Distil it:"
     )
-    name, weights = record["recipe"]["network"]["name"], folder / "model.safetensors"
+    name, weights = record["recipe"]["network"]["name"], folder / WEIGHTS_FILE
     print(
         f"  trashlens train student --network.name={name} --network.weights={weights} "
         "--network.widths=weights --schedule.keep_start=0"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import nn
 
+from trashlens.bundle import JSON_FILE as BUNDLE_FILE
 from trashlens.errors import TrainingError, first_line
 from trashlens.files import replace_file
 from trashlens.image import Preprocess
@@ -24,6 +25,7 @@ from trashlens.machine import code_commit, processor_name
 from trashlens.training.networks import NetworkConfig, create_network
 
 __all__ = [
+    "CHECKPOINT_FILES",
     "PREDICTIONS_FILE",
     "WEIGHTS_FILE",
     "Checkpoint",
@@ -37,6 +39,8 @@ __all__ = [
 
 WEIGHTS_FILE = "model.safetensors"
 JSON_FILE = "checkpoint.json"
+CHECKPOINT_FILES = (WEIGHTS_FILE, JSON_FILE)
+"""What a checkpoint is without the traces of its training."""
 PREDICTIONS_FILE = "predictions.json"
 
 
@@ -111,7 +115,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         preprocess = Preprocess.from_json(recipe["preprocess"])
     except FileNotFoundError as error:
-        what = "holds a bundle, not a" if (folder / "bundle.json").is_file() else "holds no"
+        what = "holds a bundle, not a" if (folder / BUNDLE_FILE).is_file() else "holds no"
         raise TrainingError(f"{folder} {what} checkpoint. Train one with `trashlens train`.") from error
     except Exception as error:  # JSON, keys, shapes, safetensors header: all mean a damaged checkpoint
         reason = first_line(error)

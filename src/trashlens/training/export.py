@@ -1,7 +1,6 @@
 """Checkpoint -> bundle, through a gate: ONNX Runtime must agree with torch on real photos."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from torch import nn
 
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
-from trashlens.errors import ExportError
+from trashlens.errors import DataError, ExportError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
 from trashlens.training.class_maps import explain_bundle
-from trashlens.training.data import RECORD_FILE, read_photos, splits_differ
+from trashlens.training.data import read_data_record, read_photos, splits_differ
 from trashlens.training.evaluate import NEVER, accepted, choose_threshold, score
 from trashlens.training.graph import quantise, to_onnx
 
@@ -157,8 +156,8 @@ def check_split(learned: Mapping[str, Any], photos: Path) -> None:
         ExportError: they are of another one.
     """
     try:
-        record = json.loads((photos.parent / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = read_data_record(photos.parent)
+    except DataError:
         return  # photos of one's own
     if splits_differ(learned, record):
         raise ExportError(

@@ -64,6 +64,16 @@ class Result(NamedTuple):
     objects: NDArray[np.str_]
     """The object on each photo, [N]: photos of one stand or fall together."""
 
+    @property
+    def gains(self) -> list[float]:
+        """The brightnesses of the copies, ascending."""
+        return sorted({gain for gain, _ in self.right})
+
+    @property
+    def methods(self) -> list[str]:
+        """How brightness was evened out, in the order that was asked for."""
+        return list(dict.fromkeys(treatment for _, treatment in self.right if treatment != AS_IS))
+
 
 def measure_reference(folder: Path, *, seed: int = 0) -> float:
     """Return the median brightness, 0 to 1, of photos in a folder: what others are evened out to.

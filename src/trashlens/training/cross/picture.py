@@ -22,8 +22,8 @@ def draw_results(results: Sequence[Result]) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, result in zip(panels.flat, results, strict=False):
         style_axes(axes)
-        gains = sorted({gain for gain, _ in result.right})
-        for treatment in dict.fromkeys(treatment for _, treatment in result.right):
+        gains = result.gains
+        for treatment in (AS_IS, *result.methods):
             axes.plot(
                 gains,
                 [result.right[gain, treatment].mean() for gain in gains],

@@ -17,7 +17,7 @@ def format_results(results: Sequence[Result], *, target: float) -> str:
     `target` is the brightness that photos were evened out to.
     """
     parts = ["Accuracy by brightness of the copies:", _format_accuracies(results)]
-    if _methods_of(results[0]):
+    if results[0].methods:
         parts += [
             "What evening out gains over the same photos as they are, points (95 %, paired, over objects):",
             _format_gains(results),
@@ -57,13 +57,13 @@ def format_csv(results: Sequence[Result]) -> bytes:
 
 
 def _format_accuracies(results: Sequence[Result]) -> str:
-    gains = _gains_of(results[0])
+    gains = results[0].gains
     rows = [
         f"| photos | network | evened out | {' | '.join(f'× {gain:g}' for gain in gains)} |",
         "|---|---|---|" + "---:|" * len(gains),
     ]
     for result in results:
-        for treatment in (AS_IS, *_methods_of(result)):
+        for treatment in (AS_IS, *result.methods):
             cells = [f"{result.right[gain, treatment].mean():.3f}" for gain in gains]
             said = "no" if treatment == AS_IS else treatment
             rows.append(f"| {result.photos} | {result.network} | {said} | {' | '.join(cells)} |")
@@ -71,7 +71,7 @@ def _format_accuracies(results: Sequence[Result]) -> str:
 
 
 def _format_gains(results: Sequence[Result]) -> str:
-    gains = _gains_of(results[0])
+    gains = results[0].gains
     kinds = {
         "darker": [gain for gain in gains if gain < 1],
         "unchanged": [gain for gain in gains if gain == 1],
@@ -83,7 +83,7 @@ def _format_gains(results: Sequence[Result]) -> str:
         "|---|---|---|" + "---:|" * len(used),
     ]
     for result in results:
-        for method in _methods_of(result):
+        for method in result.methods:
             cells = [_format_gain(result, members, method) for members in used.values()]
             rows.append(f"| {result.photos} | {result.network} | {method} | {' | '.join(cells)} |")
     return "\n".join(rows)
@@ -96,14 +96,6 @@ def _format_gain(result: Result, gains: Sequence[float], method: str) -> str:
 
 def _points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
-
-
-def _gains_of(result: Result) -> list[float]:
-    return sorted({gain for gain, _ in result.right})
-
-
-def _methods_of(result: Result) -> list[str]:
-    return list(dict.fromkeys(treatment for _, treatment in result.right if treatment != AS_IS))
 
 
 def _one_a_set(results: Sequence[Result]) -> list[Result]:

@@ -1,6 +1,7 @@
 """TrashNet, or crops of TACO, from the source to split photos on disk, and from there to batches."""
 
 from trashlens.training.data.augment import AugmentConfig
+from trashlens.training.data.config import DataConfig
 from trashlens.training.data.folders import FOLDER_SETS, TRASHNET
 from trashlens.training.data.folds import Leak, assign_folds, leak_of
 from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_photos
@@ -13,17 +14,10 @@ from trashlens.training.data.manifest import (
     read_groups,
     read_manifest,
 )
-from trashlens.training.data.prepare import (
-    RECORD_FILE,
-    DataConfig,
-    Original,
-    prepare_data,
-    read_data_record,
-    read_originals,
-    read_split,
-    splits_differ,
-)
+from trashlens.training.data.prepare import Original, prepare_data, read_originals
+from trashlens.training.data.record import RECORD_FILE, read_data_record, splits_differ
 from trashlens.training.data.source import LABELS
+from trashlens.training.data.splitting import read_split
 from trashlens.training.data.taco import TACO, TacoConfig, describe_crops
 
 __all__ = [

@@ -125,7 +125,7 @@ def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
     """Return the record of the prepared photos; prepare them first where there are none."""
     if write and not recipe.data.processed.is_dir():
         prepare_data(recipe.data)
-    data = read_data_record(recipe.data)
+    data = read_data_record(recipe.data.processed)
     wanted = {
         "split": recipe.data.split,
         "seed": recipe.data.seed if recipe.data.split == "random" else None,

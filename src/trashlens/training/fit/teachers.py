@@ -14,6 +14,7 @@ from trashlens.bundle import JSON_FILE, MODEL_FILE, Bundle
 from trashlens.errors import RecipeError, TrainingError
 from trashlens.image import Preprocess
 from trashlens.training.checkpoint import WEIGHTS_FILE, read_checkpoint, read_record
+from trashlens.training.class_maps import drop_class_maps
 from trashlens.training.data import splits_differ
 
 __all__ = ["Teacher", "check_teacher", "describe_teacher", "read_teacher", "teacher_file"]
@@ -97,7 +98,7 @@ class _GraphNetwork(nn.Module):
     def __init__(self, model: bytes) -> None:
         """Open the graph for images of any size: the exported networks pool over whatever there is."""
         super().__init__()
-        graph = onnx.load_model_from_string(model)
+        graph = onnx.load_model_from_string(drop_class_maps(model))
         del graph.graph.value_info[:]  # shapes for the size that it serves
         for axis, name in ((2, "height"), (3, "width")):
             graph.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name

@@ -28,6 +28,5 @@ beside this file, for an environment of its own, here tflite's:
 
 from trashlens.training.formats.conversion import convert_bundle
 from trashlens.training.formats.converters import FORMATS
-from trashlens.training.formats.rebuild import rebuild_network
 
-__all__ = ["FORMATS", "convert_bundle", "rebuild_network"]
+__all__ = ["FORMATS", "convert_bundle"]

@@ -15,6 +15,7 @@ from trashlens.bundle import JSON_FILE, Bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import ExportError
 from trashlens.files import hash_file, replace_folder
+from trashlens.training.checkpoint import CHECKPOINT_FILES
 from trashlens.training.data import read_photos
 from trashlens.training.formats.converters import FORMATS, Format
 
@@ -73,7 +74,8 @@ def read_bundle(folder: Path) -> Bundle:
         BundleError: it is missing or damaged.
         ExportError: there is a checkpoint instead.
     """
-    if (folder / "checkpoint.json").is_file() and not (folder / JSON_FILE).is_file():
+    is_checkpoint = any((folder / name).is_file() for name in CHECKPOINT_FILES)
+    if is_checkpoint and not (folder / JSON_FILE).is_file():
         raise ExportError(
             f"{folder} is a checkpoint, and a bundle is converted: make one with `trashlens export {folder}`, "
             "and name that."

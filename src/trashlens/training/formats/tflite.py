@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trashlens.bundle import Bundle
 from trashlens.image import Preprocess
-from trashlens.training.formats.rebuild import rebuild_network
+from trashlens.training.rebuild import rebuild_network
 
 __all__ = ["PhoneNetwork", "convert", "open_network"]
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from trashlens.bundle import Bundle
-from trashlens.training.formats.rebuild import rebuild_network
+from trashlens.training.rebuild import rebuild_network
 
 __all__ = ["convert", "open_network"]
 

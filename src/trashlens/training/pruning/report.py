@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from trashlens.benchmark.timing import time_rounds
+from trashlens.benchmark.classifiers import time_classifiers
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
 from trashlens.errors import RecipeError
@@ -15,8 +12,6 @@ from trashlens.machine import processor_name
 from trashlens.training.pruning.cost import count_cost
 
 __all__ = ["compare_bundles", "format_comparison"]
-
-WARM_UP = 10
 
 
 def compare_bundles(
@@ -34,12 +29,7 @@ def compare_bundles(
         raise RecipeError("The two bundles name other classes, and cannot be compared.")
     bundles = {"before": before, "after": after}
     sessions = {name: Classifier(bundle, threads=threads or 0) for name, bundle in bundles.items()}
-    generator = np.random.default_rng(0)
-    calls = {
-        name: partial(session.infer, generator.standard_normal(_shape(bundles[name]), np.float32))
-        for name, session in sessions.items()
-    }
-    times = time_rounds(calls, rounds=rounds, warm_up=WARM_UP)
+    times = time_classifiers(sessions, rounds=rounds)
     sides = {
         name: {
             "bundle": bundle.short_id,
@@ -106,7 +96,3 @@ def _find_losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[st
         for split in before
         if split in after and before[split]["photos"] == after[split]["photos"]
     }
-
-
-def _shape(bundle: Bundle) -> tuple[int, int, int, int]:
-    return (1, 3, bundle.preprocess.size_px, bundle.preprocess.size_px)

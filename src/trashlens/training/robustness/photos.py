@@ -39,7 +39,7 @@ def prepared_split(data: DataConfig) -> dict[str, Any]:
     Raises:
         DataError: none were prepared there, or by another split.
     """
-    record = read_data_record(data)
+    record = read_data_record(data.processed)
     if record["split"] != data.split:
         raise DataError(
             f"{data.processed} holds photos of the split {record['split']}, not {data.split}. "

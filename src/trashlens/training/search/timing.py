@@ -3,12 +3,8 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-import numpy as np
-
-from trashlens.benchmark.timing import time_rounds
+from trashlens.benchmark.classifiers import time_classifiers
 from trashlens.classifier import Classifier
 from trashlens.machine import processor_name
 from trashlens.training.recipe import Recipe
@@ -16,7 +12,6 @@ from trashlens.training.untrained import open_untrained
 
 __all__ = ["NetworkTime", "Stopwatch", "name_operations"]
 
-WARM_UP = 10
 ROUNDS = 100
 
 
@@ -61,8 +56,8 @@ class Stopwatch:
         self.opened = self.opened or self._open(self.reference)
         same = name_operations(recipe) == name_operations(self.reference)
         measured = self.opened if same else self._open(recipe)
-        calls = {"network": _call(measured), "reference": _call(self.opened)}
-        times = time_rounds(calls, rounds=ROUNDS, warm_up=WARM_UP, clock=time.thread_time)
+        pair = {"network": measured, "reference": self.opened}
+        times = time_classifiers(pair, rounds=ROUNDS, clock=time.thread_time)
         return NetworkTime(
             network=name_operations(recipe),
             ratio=1.0 if same else times.ratio("network", "reference").median,
@@ -83,9 +78,3 @@ def name_operations(recipe: Recipe) -> str:
     network = recipe.network
     arguments = "".join(f" {name}={value}" for name, value in sorted(network.arguments.items()))
     return f"{network.name}{arguments}, {recipe.preprocess.size_px} px"
-
-
-def _call(classifier: Classifier) -> Any:
-    size_px = classifier.bundle.preprocess.size_px
-    image = np.random.default_rng(0).standard_normal((1, 3, size_px, size_px), np.float32)
-    return partial(classifier.infer, image)

@@ -4,13 +4,10 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from trashlens.benchmark.timing import time_rounds
+from trashlens.benchmark.classifiers import time_classifiers
 from trashlens.classifier import Classifier
 from trashlens.errors import DataError
 from trashlens.files import replace_file
@@ -23,7 +20,6 @@ from trashlens.training.untrained import open_untrained
 __all__ = ["LATENCY_FILE", "Latencies", "measure_latencies", "name_served", "read_latencies"]
 
 LATENCY_FILE = "latency.json"
-WARM_UP = 10
 ROUNDS = 100
 DISTURBED = 1.5
 """Median over minimum, from which times are taken for those of a busy machine; 1.1 is usual."""
@@ -91,13 +87,8 @@ def measure_latencies(records: Iterable[RunRecord], folder: Path) -> Latencies:
     """
     networks = {name_served(record): record for record in records}
     classifiers = {name: _open(record) for name, record in networks.items()}
-    generator = np.random.default_rng(0)
-    calls = {
-        name: partial(classifier.infer, generator.standard_normal(_shape(classifier), np.float32))
-        for name, classifier in classifiers.items()
-    }
-    times = time_rounds(calls, rounds=ROUNDS, warm_up=WARM_UP)
-    summaries = {name: times.summary(name) for name in calls}
+    times = time_classifiers(classifiers, rounds=ROUNDS)
+    summaries = {name: times.summary(name) for name in classifiers}
     measured = {
         name: {
             "infer_ms_p50": summary.p50_ms,
@@ -121,8 +112,3 @@ def _open(record: RunRecord) -> Classifier:
         role=recipe["role"],
         labels=record.labels,
     )
-
-
-def _shape(classifier: Classifier) -> tuple[int, int, int, int]:
-    size_px = classifier.bundle.preprocess.size_px
-    return (1, 3, size_px, size_px)

@@ -8,6 +8,7 @@ from PIL import Image
 from trashlens.errors import DataError, ImageError
 from trashlens.image.limits import DEFAULT_LIMITS, check_pixels
 from trashlens.image.pixels import read_orientation, to_rgb, turn
+from trashlens.training.data.jpegs import scale_to
 from trashlens.training.data.taco.annotations import Box, Scene
 from trashlens.training.data.taco.config import TacoConfig
 from trashlens.training.data.taco.download import FORMATS
@@ -85,8 +86,4 @@ def cut_box(view: View, box: Box, config: TacoConfig, *, short_side_px: int) -> 
     if edges[2] <= edges[0] or edges[3] <= edges[1]:
         return None
     crop = turn(view.image.crop(edges), view.orientation)
-    if min(crop.size) <= short_side_px:
-        return crop
-    scale = short_side_px / min(crop.size)
-    size = (round(crop.width * scale), round(crop.height * scale))
-    return crop.resize(size, Image.Resampling.BICUBIC)
+    return crop if min(crop.size) <= short_side_px else scale_to(crop, short_side_px)

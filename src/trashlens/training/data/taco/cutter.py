@@ -1,7 +1,6 @@
 """Write the crops of many photos at once, and count what gives none."""
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from trashlens.errors import DataError, ImageError
+from trashlens.training.data.jpegs import encode_jpeg
 from trashlens.training.data.manifest import SPLITS
 from trashlens.training.data.taco.annotations import Scene
 from trashlens.training.data.taco.config import TacoConfig
@@ -27,6 +27,12 @@ class Crop:
     """`<split>/<class>/<file>`."""
     sha256: str
     """Of its file, hexadecimal."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its split and class."""
+        split, label, _ = self.path.split("/")
+        return split, label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +82,8 @@ class Cutter:
             if crop is None:
                 skipped["too small"] += 1
                 continue
-            buffer = io.BytesIO()
-            crop.save(buffer, "JPEG", quality=95, subsampling=0)
+            content = encode_jpeg(crop)
             path = f"{self.split[scene.path]}/{self.classes[box.category]}/{stem}-{box.id}.jpg"
-            (self.folder / path).write_bytes(buffer.getvalue())
-            crops.append(Crop(path=path, sha256=hashlib.sha256(buffer.getvalue()).hexdigest()))
+            (self.folder / path).write_bytes(content)
+            crops.append(Crop(path=path, sha256=hashlib.sha256(content).hexdigest()))
         return crops, skipped

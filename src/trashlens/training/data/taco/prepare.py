@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -12,7 +11,7 @@ from typing import Any
 
 from trashlens.errors import DataError
 from trashlens.files import replace_file, replace_folder
-from trashlens.training.data.manifest import SPLITS
+from trashlens.training.data.record import count_photos, hash_content, write_data_record
 from trashlens.training.data.taco.annotations import Annotations, Scene, read_annotations
 from trashlens.training.data.taco.classes import map_categories
 from trashlens.training.data.taco.config import REPOSITORY, TacoConfig
@@ -80,9 +79,9 @@ def prepare_taco(
             "short_side_px": short_side_px,
             "manifest": manifest.name,
             "manifest_sha256": hashlib.sha256(rows).hexdigest(),
-            "content_sha256": _hash_all(crops),
+            "content_sha256": hash_content({crop.path: crop.sha256 for crop in crops}),
             "differ_from_manifest": 0,
-            "photos": _count(crops),
+            "photos": count_photos(crop.place for crop in crops),
             "dropped": [],
             "taco": {
                 **describe_crops(config),
@@ -93,7 +92,7 @@ def prepare_taco(
                 "missing": sorted(missing),
             },
         }
-        (staging / "data.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_data_record(staging, record)
         if drawn:
             replace_file(manifest, rows)
     return record
@@ -155,29 +154,16 @@ def _drop_untrained(crops: Sequence[Crop], left_out: Counter[str], folder: Path)
     Raises:
         DataError: fewer than two classes have crops to train on.
     """
-    trained = {crop.path.split("/")[1] for crop in crops if crop.path.startswith("train/")}
+    trained = {label for split, label in (crop.place for crop in crops) if split == "train"}
     if len(trained) < 2:
         raise DataError(
             f"Only {len(trained)} classes have crops to train on. Fetch more images, or lower taco.min_side_px."
         )
     kept = []
     for crop in crops:
-        if crop.path.split("/")[1] in trained:
+        if crop.place[1] in trained:
             kept.append(crop)
         else:
             (folder / crop.path).unlink()
             left_out["class not in train"] += 1
     return kept
-
-
-def _count(crops: Sequence[Crop]) -> dict[str, dict[str, int]]:
-    counts = Counter(tuple(crop.path.split("/")[:2]) for crop in crops)
-    return {
-        side: {label: count for (where, label), count in sorted(counts.items()) if where == side}
-        for side in SPLITS
-    }
-
-
-def _hash_all(crops: Sequence[Crop]) -> str:
-    lines = "".join(f"{crop.path},{crop.sha256}\n" for crop in sorted(crops, key=lambda crop: crop.path))
-    return hashlib.sha256(lines.encode()).hexdigest()
