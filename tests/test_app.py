@@ -269,6 +269,31 @@ def test_a_file_that_is_no_image_gets_its_sentence_when_it_is_dropped(page: Page
     expect(winner(page, "teacher")).to_have_text("waiting")
 
 
+def drop_beside_fields(page: Page, path: Path) -> None:
+    """Drop a file as a visitor does who misses every field: on the page's heading."""
+    box = page.locator("h1").first.bounding_box()
+    assert box is not None
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    protocol = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        protocol.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+
+
+def test_a_photo_dropped_beside_the_field_is_answered_and_none_takes_the_page_away(
+    page: Page, url: str, tmp_path: Path
+) -> None:
+    photo = tmp_path / "box.jpg"
+    photo.write_bytes(encode(coloured_photo("cardboard")))
+    drop_beside_fields(page, photo)
+    expect(winner(page, "teacher")).to_have_text("cardboard")
+    page.get_by_role("tab", name="Scoreboard").click()
+    drop_beside_fields(page, photo)
+    page.get_by_role("tab", name="Photo").click()
+    expect(winner(page, "teacher")).to_have_text("cardboard")
+    assert page.url.startswith(url)
+
+
 def test_a_file_over_the_limit_gets_a_sentence(page: Page, tmp_path: Path) -> None:
     send(page, "good.jpg", encode(coloured_photo("metal")))
     expect(winner(page, "teacher")).to_have_text("metal")

@@ -7,10 +7,21 @@ const dropOnPhoto = (file) => {
     const target = document.querySelector("#photo .upload-container");
     target.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
 };
+const retype = (file) => new File([file], file.name, { type: "image/unknown" });
 offerExamples(dropOnPhoto);
 document.addEventListener("paste", ({ clipboardData }) => {
     const photo = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
     if (photo && element.checkVisibility()) dropOnPhoto(photo);
+});
+// Beside every field the browser would leave the page for the file; on this tab it is the photo that is meant.
+document.addEventListener("dragover", (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+});
+document.addEventListener("drop", (event) => {
+    const [file] = event.dataTransfer?.files ?? [];
+    if (!file || event.defaultPrevented || event.target.closest?.("#photo")) return;
+    event.preventDefault();
+    if (element.checkVisibility()) dropOnPhoto(file.type.startsWith("image/") ? file : retype(file));
 });
 // Of what is dropped, Gradio takes only what the browser holds for an image; of the rest it says nothing where a photo is
 // shown already. The server has a sentence for it, or an answer where only the browser does not know the format.
@@ -20,5 +31,5 @@ document.addEventListener("drop", (event) => {
     event.preventDefault(); // the browser would leave the page for it
     event.stopPropagation();
     event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true })); // Gradio waits for it no longer
-    dropOnPhoto(new File([file], file.name, { type: "image/unknown" }));
+    dropOnPhoto(retype(file));
 }, true);
