@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dockerfile_parse import DockerfileParser
 
@@ -81,9 +82,11 @@ def copy_context(context: Path) -> None:
 
 
 def is_sent(name: str) -> bool:
-    """Return whether the .dockerignore, whose first line bars all, lets a file through."""
+    """Return whether the .dockerignore, whose first rule bars all, lets a file through."""
     lines = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
-    allowed = [line[1:] for line in lines if line.startswith("!")]
+    first, *others = [line for line in lines if line and not line.startswith("#")]
+    assert first == "*", "the .dockerignore must begin with a rule that bars all"
+    allowed = [line[1:] for line in others if line.startswith("!")]
     return any(name == entry or name.startswith(f"{entry}/") for entry in allowed)
 
 
@@ -155,7 +158,7 @@ def check_page(stage: Stage, root: Path) -> int:
     stage.environment["HOME"] = "/nonexistent"
     started = time.monotonic()
     command = read_command(stage, "ENTRYPOINT")
-    page = subprocess.Popen(command, cwd=stage.folder, env=stage.environment, user=user)
+    page = subprocess.Popen(command, cwd=stage.folder, env=stage.environment, **as_user(user))
     try:
         while (healthy := run_health(stage, user)) != 0 and time.monotonic() - started < START_S:
             if page.poll() is not None:
@@ -171,12 +174,18 @@ def check_page(stage: Stage, root: Path) -> int:
 def find_user(stage: Stage, root: Path) -> int | None:
     """Return the last stage's user as whom to run the page; None for the one who runs this."""
     try:
-        subprocess.run([root / "opt/trashlens/bin/python", "-c", ""], user=int(stage.user), check=True)
+        python = root / "opt/trashlens/bin/python"
+        subprocess.run([python, "-c", ""], check=True, **as_user(int(stage.user)))
     except (OSError, subprocess.CalledProcessError):
         print(f"NOT CHECKED: this user or interpreter does not allow to run it as {stage.user}")
         return None
     print(f"runs as {stage.user}")
     return int(stage.user)
+
+
+def as_user(user: int | None) -> dict[str, Any]:
+    """Return how to start a process as a user who is in no group but one of that number, as in the container."""
+    return {} if user is None else {"user": user, "group": user, "extra_groups": []}
 
 
 def read_command(stage: Stage, kind: str) -> list[str]:
@@ -189,7 +198,7 @@ def read_command(stage: Stage, kind: str) -> list[str]:
 def run_health(stage: Stage, user: int | None) -> int:
     """Return the exit code of the health check."""
     command, silent = read_command(stage, "HEALTHCHECK"), subprocess.DEVNULL
-    done = subprocess.run(command, env=stage.environment, user=user, stderr=silent, check=False)
+    done = subprocess.run(command, env=stage.environment, stderr=silent, check=False, **as_user(user))
     return done.returncode
 
 

@@ -65,7 +65,7 @@ def keep_properties(patch: pytest.MonkeyPatch, kind: Any, kept: dict[str, dict[s
 
 
 def script(made: dict[str, dict[str, Any]], when: str) -> str:
-    """Return a script of the lifecycle configuration, `OnCreate` or `OnStart`."""
+    """Return a script of the lifecycle configuration."""
     (content,) = made["NotebookInstanceLifecycleConfig"][when]
     return base64.b64decode(content["Content"]).decode()
 
@@ -118,7 +118,7 @@ def test_it_may_stop_itself_and_write_its_log_and_nothing_else(made: dict[str, d
 def test_it_stops_when_it_is_idle_and_only_then(
     made: dict[str, dict[str, Any]], load: float, up_s: int, age_s: int, stops: bool, tmp_path: Path
 ) -> None:
-    found = re.search(r"<<'END'\n(.*?)\nEND\n", script(made, "OnStart"), re.DOTALL)
+    found = re.search(r"trashlens-idle <<'END'\n(.*?)\nEND\n", script(made, "OnStart"), re.DOTALL)
     assert found
     work, proc, log = tmp_path / "SageMaker", tmp_path / "proc", tmp_path / "asked"
     for folder in (work, proc, tmp_path / "bin"):
@@ -138,13 +138,42 @@ def test_it_stops_when_it_is_idle_and_only_then(
 
 
 def test_its_scripts_are_whole(made: dict[str, dict[str, Any]]) -> None:
-    for when in ("OnCreate", "OnStart"):
-        text = script(made, when)
-        parts = [text, *re.findall(r"<<'END'\n(.*?)\nEND\n", text, re.DOTALL)]
-        assert len(parts) == 2
-        for part in parts:
-            assert part.startswith("#!/bin/bash\n")
-            subprocess.run(["bash", "-n"], input=part, text=True, check=True)
+    text = script(made, "OnStart")
+    parts = [text, *re.findall(r"<<'END'\n(.*?)\nEND\n", text, re.DOTALL)]
+    assert len(parts) == 3
+    for part in parts:
+        assert part.startswith("#!/bin/bash\n")
+        subprocess.run(["bash", "-n"], input=part, text=True, check=True)
+
+
+def test_what_failed_to_install_is_tried_again_and_what_is_there_is_left(
+    made: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    found = re.search(r"trashlens-install <<'END'\n(.*?)\nEND\n", script(made, "OnStart"), re.DOTALL)
+    assert found
+    work, tools = tmp_path / "SageMaker", tmp_path / "bin"
+    (work / "trashlens").mkdir(parents=True)
+    (work / "trashlens" / "Pipfile.lock").touch()
+    tools.mkdir()
+    code = found[1].replace("/home/ec2-user/SageMaker", str(work))
+    code = code.replace("/home/ec2-user/anaconda3/bin/conda", str(tools / "conda"))
+    environment = {"PATH": f"{tools}:{os.environ['PATH']}"}
+
+    def install(**answers: str) -> int:
+        for name in ("conda", "pip", "pipenv"):
+            (tools / name).write_text(f"#!/bin/sh\necho {name} $@\n{answers.get(name, 'true')}\n")
+            (tools / name).chmod(0o755)
+        return subprocess.run(["bash", "-c", code], env=environment, check=False).returncode
+
+    assert install(pip="echo no network; false") != 0
+    assert not (work / "ready").exists()
+    assert "no network" in (work / "install.log").read_text()
+    assert install() == 0
+    assert (work / "ready").exists()
+    assert "pipenv sync --categories packages train" in (work / "install.log").read_text()
+    done = (work / "install.log").read_text()
+    assert install(conda="false") == 0
+    assert (work / "install.log").read_text() == done
 
 
 @pytest.mark.parametrize(

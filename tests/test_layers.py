@@ -117,9 +117,12 @@ MAY_IMPORT = {
     },
     "training.pruning": {
         *("errors", "files", "bundle", "classifier", "machine", "benchmark", "training.pruning"),
-        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "rebuild")),
+        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "parts", "rebuild")),
     },
-    "training.rebuild": {"errors", "bundle", "training.networks", "training.widths"},
+    "training.rebuild": {
+        *("errors", "bundle"),
+        *(f"training.{n}" for n in ("networks", "parts", "widths")),
+    },
     "training.regroup": {"files", "image", "training.data", "training.networks"},
     "training.unrelated": {"errors", "image", "classifier", "comparison", "training.unrelated"},
     "training.study": {

@@ -248,6 +248,11 @@ def test_the_command_converts_and_refuses_what_contradicts(
         assert said in capsys.readouterr().err
     assert main(["export", str(folder), "--write"]) == 2
     assert "--output and --write go with --format" in capsys.readouterr().err
+    before = Bundle.load(folder)
+    for other in (folder, folder.parent):  # which would be gone
+        assert main([*asked, "--output", str(other)]) == 2
+        assert "holds something else" in capsys.readouterr().err
+    assert Bundle.load(folder) == before
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "checkpoint.json").touch()
     assert main(["export", str(tmp_path / "run"), *asked[2:]]) == 2

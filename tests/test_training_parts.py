@@ -17,7 +17,7 @@ from trashlens.training.networks import (
     train_unfrozen,
 )
 from trashlens.training.objectives import ObjectiveConfig, Supervised, WithAuxiliary
-from trashlens.training.parts import answer_once_in_use, name_parts, share_of_parts
+from trashlens.training.parts import answer_once_in_use, drop_auxiliary, name_parts, share_of_parts
 
 
 def unmade(name: str, **arguments: object) -> nn.Module:
@@ -110,6 +110,16 @@ def test_an_auxiliary_head_answers_while_training_and_never_else() -> None:
     plain = nn.Linear(4, 3)
     assert answer_once_in_use(plain) is plain
     assert type(plain) is nn.Linear
+
+
+def test_without_its_auxiliary_head_a_network_gives_one_answer_in_training_too() -> None:
+    network = answer_once_in_use(TwoAnswers())
+    drop_auxiliary(network)
+    assert not [name for name, _ in network.named_parameters() if name.startswith("AuxLogits")]
+    assert network.train()(torch.ones(2, 4)).shape == (2, 3)
+    plain = nn.Linear(4, 3)
+    drop_auxiliary(plain)
+    assert len(list(plain.parameters())) == 2
 
 
 def test_the_auxiliary_loss_is_a_share_of_its_own_cross_entropy() -> None:

@@ -1,5 +1,6 @@
 """Pruned networks: smaller by the target, the same outside, rebuilt from their files; bundles read back."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,12 +11,12 @@ from safetensors.torch import load_file, save_file
 
 from trashlens.__main__ import main
 from trashlens.bundle import Bundle
-from trashlens.errors import RecipeError, TrainingError
+from trashlens.errors import ExportError, RecipeError, TrainingError
 from trashlens.image import Preprocess
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
 from trashlens.training.data import read_photos
 from trashlens.training.export import ExportConfig, export_bundle
-from trashlens.training.graph import to_onnx
+from trashlens.training.graph import quantise, to_onnx
 from trashlens.training.networks import NetworkConfig, create_network
 from trashlens.training.pruning import (
     PruneConfig,
@@ -153,6 +154,25 @@ def test_a_graph_costs_what_its_network_costs(source: Path, weights: str) -> Non
         if hasattr(one, "num_features") and hasattr(one, "eps")
     )
     assert cost.parameters == sum(one.numel() for one in network.parameters()) - norms
+
+
+def test_linear_layers_are_counted_at_every_place_and_int8_is_refused(processed: Path) -> None:
+    arguments = {"depths": [1, 1, 1, 1], "dims": [8, 8, 16, 16], "conv_mlp": False}
+    config = NetworkConfig(name="convnext_atto", weights="none", arguments=arguments)
+    network, _ = create_network(config, classes=len(LABELS))
+    graph = to_onnx(network, size_px=SIZE_PX)
+    counted = count_macs(network, torch.zeros(1, 3, SIZE_PX, SIZE_PX))
+    assert count_cost(graph, size_px=SIZE_PX).macs == counted
+    images, _ = read_photos(processed / "train", LABELS, Preprocess(size_px=SIZE_PX))
+    with pytest.raises(ExportError, match="int8"):
+        count_cost(quantise(graph, images[:4]), size_px=SIZE_PX)
+
+
+def test_accuracies_on_other_photos_are_not_compared(bundles: tuple[Path, Path]) -> None:
+    before, after = map(Bundle.load, bundles)
+    other = {**after.provenance, "data": {**after.provenance["data"], "manifest_sha256": "1" * 64}}
+    elsewhere = dataclasses.replace(after, provenance=other)
+    assert compare_bundles(before, elsewhere, rounds=2)["accuracy_lost"] == {}
 
 
 def test_a_bundle_becomes_a_network_to_train_again(

@@ -5,12 +5,14 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import timm
 import yaml
 from accelerate.state import AcceleratorState
 from test_training_study import made_record, write_all
 
 from trashlens.__main__ import main
 from trashlens.errors import RecipeError
+from trashlens.image import Preprocess
 from trashlens.training.study import parse_study, read_records
 from trashlens.training.study.cells import compare_shares, find_cells, format_csv
 from trashlens.training.study.config import Study, Variant
@@ -45,6 +47,12 @@ def test_the_shipped_study_of_transfer_is_the_issues_grid() -> None:
     study = parse_study("transfer.yaml")
     assert len(study.variants) == 3 * 3 * 4
     assert study.planned == 108
+    for name, settings in study.grid.networks.items():
+        published = timm.get_pretrained_cfg(settings["network.name"])
+        for key in ("mean", "std"):
+            assert tuple(settings.get(f"preprocess.{key}", getattr(Preprocess(size_px=224), key))) == (
+                getattr(published, key)
+            ), name
     variant = study.variants["recycle-small-inception-7of10"]
     assert variant.settings["network.frozen_share"] == 0.7
     assert variant.settings["preprocess.size_px"] == 299

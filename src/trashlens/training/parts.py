@@ -8,7 +8,7 @@ from torch import nn
 
 from trashlens.errors import RecipeError
 
-__all__ = ["answer_once_in_use", "name_parts", "share_of_parts"]
+__all__ = ["answer_once_in_use", "drop_auxiliary", "name_parts", "share_of_parts"]
 
 HALF = 0.5
 """A child that holds more of the layers with weights is no part but a box of parts."""
@@ -69,9 +69,15 @@ def answer_once_in_use(network: nn.Module) -> nn.Module:
     return network
 
 
+def drop_auxiliary(network: nn.Module) -> None:
+    """Take away an auxiliary head, which is there to be trained with, and in nobody's way where there is none."""
+    if hasattr(network, AUXILIARY):
+        delattr(network, AUXILIARY)
+
+
 def _make_switch(train: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     def switch(network: Any, mode: bool = True) -> nn.Module:
-        network.aux_logits = mode
+        network.aux_logits = mode and hasattr(network, AUXILIARY)
         return train(network, mode)
 
     return switch

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from trashlens.bundle import Bundle
 from trashlens.errors import ExportError, RecipeError
 from trashlens.training.networks import NetworkConfig, create_network
+from trashlens.training.parts import drop_auxiliary
 from trashlens.training.widths import resize_layers
 
 __all__ = ["pair_norms", "rebuild_network"]
@@ -28,8 +29,8 @@ def rebuild_network(bundle: Bundle) -> nn.Module:
 
     The recipe in its provenance says how it is built, its graph holds the weights by their names, and a pruned
     network's widths. Where the graph has a batch norm folded into the convolution before it, the convolution gets
-    the folded weights and the batch norm becomes neutral. Whether the network answers as the graph does is for the
-    caller to check.
+    the folded weights and the batch norm becomes neutral. An auxiliary head is left out, as in the graph. Whether the
+    network answers as the graph does is for the caller to check.
 
     Raises:
         ExportError: the provenance names no recipe, or the weights are not those of its network.
@@ -43,6 +44,7 @@ def rebuild_network(bundle: Bundle) -> nn.Module:
         recipe = bundle.provenance["recipe"]["network"]
         config = NetworkConfig(**{**recipe, "weights": "none", "widths": "own"})
         network, _ = create_network(config, classes=len(bundle.labels))
+        drop_auxiliary(network)
     except (KeyError, TypeError, RecipeError) as error:
         raise ExportError(
             f"The {bundle.role} bundle does not say how its network is built; only its checkpoint can be used."

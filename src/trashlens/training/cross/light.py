@@ -22,7 +22,11 @@ def brightness_of(pixels: Pixels) -> float:
 
 
 def change_brightness(pixels: Pixels, gain: float) -> Pixels:
-    """Return the pixels times a gain, cut off at white: a darker or brighter copy, as by another exposure."""
+    """Return the pixels' values times a gain, cut off at white: a darker or brighter copy.
+
+    The values are those of the file, as an editor's slider would multiply them; in light, 1.7 is about three times
+    as much.
+    """
     return _look_up(pixels, LEVELS * gain)
 
 

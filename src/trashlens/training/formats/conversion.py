@@ -41,10 +41,12 @@ def convert_bundle(
     Raises:
         BundleError: the bundle is missing or damaged.
         DataError: there are no prepared photos.
-        ExportError: a package is missing, or the converted network answers otherwise; what lay at `output` stays.
+        ExportError: a package is missing, something else lies at `output`, or the converted network answers
+            otherwise; what lay at `output` stays.
     """
     chosen = FORMATS[name]
     bundle = read_bundle(folder)
+    _check_output(output)
     images, _ = read_photos(photos, bundle.labels, bundle.preprocess)
     with replace_folder(output) as staging:
         target = staging / chosen.target
@@ -81,6 +83,19 @@ def read_bundle(folder: Path) -> Bundle:
             "and name that."
         )
     return Bundle.load(folder)
+
+
+def _check_output(output: Path) -> None:
+    """Let an earlier conversion be replaced, and nothing else.
+
+    Raises:
+        ExportError: something else is there.
+    """
+    is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
+    if not is_free and not (output / RECORD_FILE).is_file():
+        raise ExportError(
+            f"{output} holds something else than a converted network. Give another --output."
+        )
 
 
 def _check_parity(

@@ -18,8 +18,9 @@ class PruneConfig:
     parameters_share: float | None = None
     """Share of the parameters that may be left; of two targets both are met."""
     importance: Literal["taylor", "magnitude"] = "taylor"
-    """What a channel and all that depends on it are worth: the first-order estimate of what the loss on training
-    photos rises without them (Molchanov et al. 2019), or the norm of their weights (Li et al. 2017)."""
+    """What a channel and all that depends on it are worth, as a multiple of the mean of its layer: the first-order
+    estimate of what the loss rises without each of their weights, summed (Molchanov et al. 2019), on 32 training
+    photos drawn anew for each step, or the norm of their weights (Li et al. 2017)."""
     scope: Literal["network", "alike", "layer"] = "network"
     """Channels are ranked in the whole network, among parts of the same structure (isomorphic pruning, Fang et al.
     2024), or in each layer for itself, so that all layers lose the same share."""
@@ -31,7 +32,7 @@ class PruneConfig:
     round_to: int = 8
     """Channels come in multiples of this, as vector instructions take them."""
     photos: int = 256
-    """Training photos by which importance and the batch norms' statistics are reckoned."""
+    """Training photos that importance draws from, and that the batch norms' statistics are reckoned by."""
     processed: Path = Path("data/processed")
     """Folder of the prepared photos."""
     seed: int = 0

@@ -10,6 +10,7 @@ from onnx.shape_inference import infer_shapes
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from trashlens.errors import ExportError
 from trashlens.training.class_maps import drop_class_maps
 
 __all__ = ["Cost", "count_cost", "count_macs", "count_parameters"]
@@ -48,7 +49,10 @@ def count_parameters(network: nn.Module) -> int:
 def count_cost(graph: bytes, *, size_px: int) -> Cost:
     """Return what a graph of `to_onnx` costs, without the heat maps, of which the logits need nothing.
 
-    A convolution multiplies each of its weights once for each place of its output.
+    A layer multiplies each of its weights once for each place of its output.
+
+    Raises:
+        ExportError: no layer has weights in floating point, as in int8.
     """
     model = infer_shapes(onnx.load_from_string(drop_class_maps(graph)))
     shapes = {
@@ -67,9 +71,14 @@ def count_cost(graph: bytes, *, size_px: int) -> Cost:
     for node in model.graph.node:
         if node.op_type not in WEIGHTED or node.input[1] not in constants:
             continue
-        places = math.prod(shapes[node.output[0]][2:]) if node.op_type == "Conv" else 1
+        shape = shapes[node.output[0]]
+        places = math.prod(shape[2:] if node.op_type == "Conv" else shape[1:-1])
         layers += 1
         macs += math.prod(constants[node.input[1]]) * places
+    if not layers:
+        raise ExportError(
+            "What an int8 graph costs is not counted. Compare the bundles before quantisation."
+        )
     return Cost(
         layers=layers,
         # Single numbers are the bounds of activations.

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from trashlens.training.checkpoint import (
     write_checkpoint,
 )
 from trashlens.training.data import read_photos
+from trashlens.training.parts import drop_auxiliary
 from trashlens.training.pruning.config import PruneConfig
 from trashlens.training.pruning.cost import count_macs, count_parameters
 from trashlens.training.pruning.unfolding import unfold_bundle
@@ -53,6 +55,7 @@ def prune_checkpoint(source: Path, config: PruneConfig) -> Path:
         config.processed / "train", checkpoint.labels, checkpoint.preprocess, sample=config.photos
     )
     network = copy.deepcopy(checkpoint.network)
+    drop_auxiliary(network)
     steps = prune_network(network, torch.from_numpy(images), torch.from_numpy(classes), config)
     weights = source / (MODEL_FILE if is_bundle else WEIGHTS_FILE)
     record = {
@@ -119,9 +122,9 @@ def take_statistics(network: nn.Module, photos: Tensor) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
     network.train()
-    for batch in torch.split(photos, STATISTICS_BATCH):
-        if len(batch) > 1:
-            network(batch)
+    # Of the same size, since they weigh alike.
+    for batch in torch.tensor_split(photos, math.ceil(len(photos) / STATISTICS_BATCH)):
+        network(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()
@@ -162,7 +165,8 @@ def _accumulate_gradients(
 def _pruned_recipe(checkpoint: Checkpoint, config: PruneConfig) -> dict[str, Any]:
     """Return the recipe of what was pruned, with the widths it has now."""
     recipe = checkpoint.record["recipe"]
-    widths = {"weights": WEIGHTS_FILE, "widths": "weights", "rename": {}}
+    arguments = {k: v for k, v in recipe["network"]["arguments"].items() if k != "aux_logits"}
+    widths = {"weights": WEIGHTS_FILE, "widths": "weights", "rename": {}, "arguments": arguments}
     return {
         **recipe,
         "network": {**recipe["network"], **widths},

@@ -53,7 +53,11 @@ def compare_bundles(
             for key in ("layers", "parameters", "macs", "size_bytes")
         },
         "times_as_fast": {"median": faster.median, "low": faster.low, "high": faster.high},
-        "accuracy_lost": _find_losses(sides["before"]["accuracy"], sides["after"]["accuracy"]),
+        "accuracy_lost": (
+            _find_losses(sides["before"]["accuracy"], sides["after"]["accuracy"])
+            if _split_of(before) == _split_of(after)
+            else {}
+        ),
         "machine": {"cpu": processor_name(), "threads": threads, "rounds": rounds},
     }
 
@@ -87,6 +91,12 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
 
 def _in(unit: float, before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> tuple[str, str]:
     return f"{before[key] / unit:.2f}", f"{after[key] / unit:.2f}"
+
+
+def _split_of(bundle: Bundle) -> dict[str, Any]:
+    """Return what tells which photos are in its splits."""
+    data = bundle.provenance.get("data") or {}
+    return {key: data.get(key) for key in ("manifest_sha256", "fold")}
 
 
 def _find_losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:

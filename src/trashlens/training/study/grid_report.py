@@ -24,7 +24,7 @@ __all__ = ["GRID_CSV", "GRID_PICTURE", "report_grid"]
 GRID_PICTURE = "accuracy-time.png"
 GRID_CSV = "runs.csv"
 BUSY = 1.3
-"""Wall time over processor time, from which a run is taken to have waited for other work; for one thread."""
+"""Wall time over processor time of all threads, from which a run is taken to have waited."""
 
 
 def report_grid(study: Study, grouped: Mapping[str, Sequence[RunRecord]], data: Path) -> str:
@@ -120,12 +120,22 @@ def _list_notes(study: Study, results: Sequence[CellResult]) -> list[str]:
         "A share counts the network's top-level parts in their order, the head last and never frozen "
         f"(`trashlens.training.parts`): {'; '.join(_name_frozen(study, results))}.",
         "*Over objects* is a bootstrap over the objects on the test photos: what other photos would give. *Over "
-        f"seeds* is the paired t interval of {len(study.seeds)} seeds. All cells start their head from a linear "
-        "probe on the frozen features.",
+        "seeds* is the paired t interval of the seeds that both cells have.",
+        *_explain_heads(records),
         *_explain_times(results),
         f"{len(records)} of {study.planned} runs, {'; '.join(schedules)}. Machine: {'; '.join(machines)}. Commit "
         f"of the code: {', '.join(commits)}. A line a run: `{GRID_CSV}`.",
     ]
+
+
+def _explain_heads(records: Sequence[RunRecord]) -> list[str]:
+    """Return what the heads start from, if all start from the same."""
+    starts = {
+        "random" if network.get("weights") == "none" else network.get("head", "probe")
+        for network in (record.recipe["network"] for record in records)
+    }
+    said = {"probe": "a linear probe on the frozen features", "random": "random weights"}
+    return [f"All heads start from {said[start]}." for start in starts if len(starts) == 1]
 
 
 def _name_frozen(study: Study, results: Sequence[CellResult]) -> list[str]:
@@ -155,8 +165,8 @@ def _explain_times(results: Sequence[CellResult]) -> list[str]:
         return []
     busy = any(wall_s > BUSY * cpu_s for cpu_s, wall_s in timed)
     rough = (
-        " The machine was busy with other work meanwhile: wall times say little, and processor times are rough, "
-        "since the others shared its caches."
+        " Runs waited, for other work on the machine, for photos or for a device: wall times say little of the "
+        "networks."
         if busy
         else ""
     )
