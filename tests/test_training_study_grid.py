@@ -131,7 +131,7 @@ def test_a_report_says_which_parts_a_share_freezes(tmp_path: Path) -> None:
     text = report_grid(study, group_records(study, records), tmp_path)
     assert "| ours | toy | 0.800 (" in text
     assert "toy has 11, 9 of 10 ends with `bn2`" in text
-    assert "The machine was busy" in text  # 60 s of wall time for 20 s of work
+    assert "Runs waited" in text  # 60 s of wall time for 20 s of work
     assert "2 of 4 runs" in text
 
 

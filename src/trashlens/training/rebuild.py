@@ -29,8 +29,8 @@ def rebuild_network(bundle: Bundle) -> nn.Module:
 
     The recipe in its provenance says how it is built, its graph holds the weights by their names, and a pruned
     network's widths. Where the graph has a batch norm folded into the convolution before it, the convolution gets
-    the folded weights and the batch norm becomes neutral. An auxiliary head is left out, as in the graph. Whether the
-    network answers as the graph does is for the caller to check.
+    the folded weights and the batch norm becomes neutral. An auxiliary head is left out, as in the graph. Whether
+    the network answers as the graph does is for the caller to check.
 
     Raises:
         ExportError: the provenance names no recipe, or the weights are not those of its network.
