@@ -54,9 +54,9 @@ class TacoServer:
     """Serves `files` by path; each request for a path takes the first of its `faults`, if one is left.
 
     A fault is a status such as `503` (with 429, to come back in 7 seconds), `cut` (half of the body, then the line
-    is dead), `unmeasured` (the same, of a body whose length is not told), `whole` (the range asked for is ignored),
-    `new` (from now on the file is that of `<path>.new`) or `page` (200 with a page of HTML). Who asks for a path of
-    `moved` is led to another one.
+    is dead), `unmeasured` (the same, of a body whose length is not told), `whole` (the range asked for is
+    ignored), `new` (from now on the file is that of `<path>.new`) or `page` (200 with a page of HTML). Who asks
+    for a path of `moved` is led to another one.
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from trashlens.training.data.prepare import Original, prepare_data, read_origina
 from trashlens.training.data.record import RECORD_FILE, read_data_record, splits_differ
 from trashlens.training.data.source import LABELS
 from trashlens.training.data.splitting import read_split
-from trashlens.training.data.taco import TACO, TacoConfig, describe_crops
+from trashlens.training.data.taco import TACO, TacoConfig, crops_differ, describe_crops
 
 __all__ = [
     "FOLDER_SETS",
@@ -38,6 +38,7 @@ __all__ = [
     "Photo",
     "TacoConfig",
     "assign_folds",
+    "crops_differ",
     "describe_crops",
     "leak_of",
     "make_loaders",

@@ -55,6 +55,11 @@ class DataConfig:
             raise ValueError("The source taco has no grouped split: take official or random.")
 
     @property
+    def images(self) -> Path:
+        """Folder of TACO's photos."""
+        return self.taco.images or self.folder / "raw" / TACO
+
+    @property
     def processed(self) -> Path:
         """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold and each data set has its own."""
         if self.source == TACO:

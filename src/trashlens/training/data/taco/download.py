@@ -1,7 +1,7 @@
 """Fetch TACO's images from where they lie: several at a time, with retries; what is there stays.
 
-An image comes under its own name once it is whole; until then it grows in a `.part` file of its address, from whose
-end a later attempt, or a later run, goes on. One process at a time fetches into a folder.
+An image comes under its own name once it is whole; until then it grows in a `.part` file of its address, from
+whose end a later attempt, or a later run, goes on. One process at a time fetches into a folder.
 """
 
 import hashlib
@@ -213,7 +213,7 @@ def _check_status(answer: httpx.Response, part: Path) -> None:
 
 
 def _is_image(path: Path, *, whole: bool) -> bool:
-    """Return whether a file begins like an image, and unless it is `whole` for sure, whether all of it is there."""
+    """Return whether a file begins like an image and, unless it is known to be `whole`, ends like one."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             if not whole:
