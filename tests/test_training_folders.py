@@ -67,6 +67,22 @@ def test_broken_repeated_and_contradictory_photos_are_left_out_and_counted(sourc
     assert {"glass/broken.png", "glass/train-1.png", "metal/glass.png"} <= set(record["dropped"])
 
 
+@pytest.mark.parametrize(
+    "folders",
+    [("Glass", "glass"), ("a/b/Glass", "a-b/Glass"), ("train/Glass", "test/Glass", "Glass", "x/GLASS ")],
+)
+def test_no_photo_is_lost_to_another_one_of_its_name(source: Path, folders: tuple[str, ...]) -> None:
+    places = [source / folder / "new.png" for folder in folders]
+    places.append(source / "Glass" / "train-new.png")  # what one of them may be called
+    for index, place in enumerate(places):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 48), (index, 0, 0)).save(place)
+    files, _, found = read_folder_set("recycle", str(source), seed=0)
+    assert found["found"] == len(files) == EACH * len(CLASSES) + len(places)
+    assert set(files.paths.values()) >= set(places)
+    assert len(set(files.paths.values())) == len(files)
+
+
 def test_of_identical_files_the_first_stays_unless_they_contradict_each_other() -> None:
     hashes = {"a/2": "x", "a/1": "x", "b/1": "y", "c/1": "y", "c/2": None, "c/3": "z"}
     assert find_leaving(hashes) == {

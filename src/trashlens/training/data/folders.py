@@ -135,18 +135,25 @@ def find_leaving(hashes: Mapping[str, str | None]) -> dict[str, str]:
 def _find_photos(folder: Path) -> dict[str, Path]:
     """Return every photo below the folder by `<class>/<file name>`; its class is the folder that it lies in.
 
-    Where two have one name, as `train/glass/1.jpg` and `test/glass/1.jpg`, the folders above are put before it.
+    Where two have one name, as `train/glass/1.jpg` and `test/glass/1.jpg`, the folders above are put before it;
+    where that is not enough, as with `Glass/1.jpg` and `glass/1.jpg`, the beginning of the path's SHA-256.
     """
     found: dict[str, list[Path]] = defaultdict(list)
     for path in list_photos(folder):
         if path.parent != folder and "__MACOSX" not in path.parts:
             found[f"{path.parent.name.strip().lower()}/{path.name}"].append(path)
-    named = {}
+    wanted: dict[str, list[Path]] = defaultdict(list)
     for key, paths in found.items():
+        label, name = key.split("/")
         for path in paths:
             above = "-".join(path.relative_to(folder).parts[:-2])
-            label, name = key.split("/")
-            named[key if len(paths) == 1 else f"{label}/{above}-{name}"] = path
+            wanted[key if len(paths) == 1 else f"{label}/{above}-{name}"].append(path)
+    named = {}
+    for key, paths in wanted.items():
+        label = key.split("/")[0]
+        for path in paths:
+            mark = hashlib.sha256(path.relative_to(folder).as_posix().encode()).hexdigest()[:8]
+            named[key if len(paths) == 1 else f"{label}/{mark}-{path.name}"] = path
     return named
 
 
