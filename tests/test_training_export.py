@@ -255,6 +255,30 @@ def test_photos_of_another_split_are_refused_and_ones_own_are_not(
     assert export_bundle(folded, tmp_path / "models", ExportConfig(photos=tmp_path / "own")).is_dir()
 
 
+def test_photos_of_another_data_set_are_refused_and_its_own_are_named(
+    checkpoint: Path, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, dataset in (("processed", "garythung/trashnet"), ("processed-taco", "TACO")):
+        shutil.copytree(processed, tmp_path / "data" / name)
+        record = json.loads((processed / "data.json").read_text())
+        (tmp_path / "data" / name / "data.json").write_text(json.dumps({**record, "dataset": dataset}))
+    litter = tmp_path / "litter"
+    shutil.copytree(checkpoint, litter)
+    record = json.loads((litter / "checkpoint.json").read_text())
+    learned = json.loads((tmp_path / "data/processed-taco/data.json").read_text())
+    (litter / "checkpoint.json").write_text(json.dumps({**record, "data": learned}))
+    given = ["export", str(litter), f"--models={tmp_path / 'models'}", "--photos"]
+    assert main([*given, str(tmp_path / "data/processed/val")]) == 2
+    own = tmp_path / "data/processed-taco/val"
+    said = capsys.readouterr().err
+    assert "is of garythung/trashnet, and the network learned from TACO. Give photos of its own" in said
+    assert f"with --photos, such as {own}." in said
+    assert not (tmp_path / "models").exists()
+    assert main([*given, str(own)]) == 0
+    # Records from before there were several data sets name none.
+    assert main(["export", str(checkpoint), *given[2:], str(own)]) == 0
+
+
 def test_temperature_finds_the_one_that_made_the_labels() -> None:
     generator = np.random.default_rng(0)
     logits = generator.normal(size=(20_000, 6)) * 3

@@ -9,7 +9,13 @@ from PIL import Image
 
 from trashlens.__main__ import main
 from trashlens.errors import DataError
-from trashlens.training.data import FOLDER_SETS, DataConfig, prepare_data, read_manifest
+from trashlens.training.data import (
+    FOLDER_SETS,
+    DataConfig,
+    name_processed,
+    prepare_data,
+    read_manifest,
+)
 from trashlens.training.data import folders as folders_module
 from trashlens.training.data.folders import FolderSet, find_leaving, read_folder_set
 from trashlens.training.data.loaders import load_split
@@ -153,3 +159,5 @@ def test_classes_of_a_handful_are_too_few_to_split(source: Path) -> None:
 def test_garbage_is_trashnet_by_another_name() -> None:
     one, other = DataConfig(dataset="garbage"), DataConfig()
     assert (one.processed, one.manifest) == (other.processed, other.manifest)
+    recorded = name_processed("garythung/trashnet", None), name_processed("garythung/trashnet", 3)
+    assert recorded == (one.processed.name, DataConfig(split="grouped", fold=3).processed.name)

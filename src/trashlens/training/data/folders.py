@@ -36,13 +36,15 @@ class FolderSet:
     """How many photos it is said to have."""
     drawn: int | None = None
     """How many photos are drawn from it at random; None for all."""
+    part_of: str | None = None
+    """The name of the whole set, if this is drawn from one."""
 
 
 SINGH = "Download Singh's recycling set (11,500 photos in 5 classes) from Kaggle and unpack it"
 FOLDER_SETS: Mapping[str, FolderSet] = {
     "recycle": FolderSet(note=SINGH, classes=5, photos=11_500),
     # As many as the garbage set: what is then left of a difference is not the number of photos.
-    "recycle-small": FolderSet(note=SINGH, classes=5, photos=11_500, drawn=2_527),
+    "recycle-small": FolderSet(note=SINGH, classes=5, photos=11_500, drawn=2_527, part_of="recycle"),
 }
 """By name: the sets that training reads beside TrashNet."""
 
