@@ -22,7 +22,7 @@ from trashlens.training import report
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
 from trashlens.training.data import read_photos
 from trashlens.training.evaluate import NEVER
-from trashlens.training.export import ExportConfig, export_bundle, fit_temperature
+from trashlens.training.export import ExportConfig, check_split, export_bundle, fit_temperature
 from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
 from trashlens.training.recipe import parse_recipe
@@ -274,9 +274,10 @@ def test_photos_of_another_data_set_are_refused_and_its_own_are_named(
     assert "is of garythung/trashnet, and the network learned from TACO. Give photos of its own" in said
     assert f"with --photos, such as {own}." in said
     assert not (tmp_path / "models").exists()
-    assert main([*given, str(own)]) == 0
+    check_split(learned, own)
     # Records from before there were several data sets name none.
-    assert main(["export", str(checkpoint), *given[2:], str(own)]) == 0
+    check_split({"split": "official"}, own)
+    check_split(learned, processed / "val")
 
 
 def test_temperature_finds_the_one_that_made_the_labels() -> None:

@@ -156,7 +156,7 @@ def collect_answers(
 
 
 def check_split(models: Path, split: Mapping[str, Any]) -> None:
-    """Refuse photos that bundles may have learned from; `split` says `dataset`, `split`, `seed` and `fold` of them.
+    """Refuse photos that bundles may have learned from; `split` has their `dataset`, `split`, `seed` and `fold`.
 
     Raises:
         BundleError: a bundle is missing or damaged.
