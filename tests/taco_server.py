@@ -1,5 +1,6 @@
 """A local server for photos like TACO's, drawn to the excerpt of its annotations, that fails as it is told to."""
 
+import hashlib
 import io
 import json
 import threading
@@ -53,11 +54,14 @@ class TacoServer:
     """Serves `files` by path; each request for a path takes the first of its `faults`, if one is left.
 
     A fault is a status such as `503` (with 429, to come back in 7 seconds), `cut` (half of the body, then the line
-    is dead), `whole` (the range asked for is ignored) or `page` (200 with a page of HTML).
+    is dead), `unmeasured` (the same, of a body whose length is not told), `whole` (the range asked for is
+    ignored), `new` (from now on the file is that of `<path>.new`) or `page` (200 with a page of HTML). Who asks
+    for a path of `moved` is led to another one.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.moved: dict[str, str] = {}
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.requests: list[tuple[str, str | None]] = []
         self.address = ""
@@ -67,28 +71,42 @@ class TacoServer:
         asked = handler.headers.get("Range")
         self.requests.append((handler.path, asked))
         fault = self.faults[handler.path].pop(0) if self.faults[handler.path] else ""
-        if handler.path not in self.files or fault.isdigit():
-            handler.send_response(int(fault or 404))
-            if fault == "429":
-                handler.send_header("Retry-After", "7")
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
+        if handler.path in self.moved:
+            send_nothing(handler, 302, Location=self.moved[handler.path])
             return
+        if handler.path not in self.files or fault.isdigit():
+            later = {"Retry-After": "7"} if fault == "429" else {}
+            send_nothing(handler, int(fault or 404), **later)
+            return
+        if fault == "new":
+            self.files[handler.path] = self.files[f"{handler.path}.new"]
         body = b"<html>gone</html>" if fault == "page" else self.files[handler.path]
-        start = int(asked[len("bytes=") : -1]) if asked and fault not in ("whole", "page") else 0
+        tag = f'"{hashlib.sha256(body).hexdigest()}"'
+        same = handler.headers.get("If-Range", tag) == tag
+        start = (
+            int(asked[len("bytes=") : -1]) if asked and same and fault not in ("whole", "page") else 0
+        )
         if start >= len(body):
-            handler.send_response(416)
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
+            send_nothing(handler, 416)
             return
         handler.send_response(206 if start else 200)
+        handler.send_header("ETag", tag)
         if start:
             handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        handler.send_header("Content-Length", str(len(body) - start))
+        if fault != "unmeasured":
+            handler.send_header("Content-Length", str(len(body) - start))
         handler.end_headers()
         rest = body[start:]
-        handler.wfile.write(rest[: len(rest) // 2] if fault == "cut" else rest)
+        handler.wfile.write(rest[: len(rest) // 2] if fault in ("cut", "unmeasured") else rest)
         handler.close_connection = True
+
+
+def send_nothing(handler: BaseHTTPRequestHandler, status: int, **headers: str) -> None:
+    """Answer with a status, headers and no body."""
+    handler.send_response(status)
+    for name, value in {**headers, "Content-Length": "0"}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from trashlens.training import report
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
 from trashlens.training.data import read_photos
 from trashlens.training.evaluate import NEVER
-from trashlens.training.export import ExportConfig, export_bundle, fit_temperature
+from trashlens.training.export import ExportConfig, check_split, export_bundle, fit_temperature
 from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
 from trashlens.training.recipe import parse_recipe
@@ -253,6 +253,31 @@ def test_photos_of_another_split_are_refused_and_ones_own_are_not(
         export_bundle(folded, tmp_path / "models", ExportConfig(photos=processed / "val"))
     shutil.copytree(processed / "val", tmp_path / "own")
     assert export_bundle(folded, tmp_path / "models", ExportConfig(photos=tmp_path / "own")).is_dir()
+
+
+def test_photos_of_another_data_set_are_refused_and_its_own_are_named(
+    checkpoint: Path, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, dataset in (("processed", "garythung/trashnet"), ("processed-taco", "TACO")):
+        shutil.copytree(processed, tmp_path / "data" / name)
+        record = json.loads((processed / "data.json").read_text())
+        (tmp_path / "data" / name / "data.json").write_text(json.dumps({**record, "dataset": dataset}))
+    litter = tmp_path / "litter"
+    shutil.copytree(checkpoint, litter)
+    record = json.loads((litter / "checkpoint.json").read_text())
+    learned = json.loads((tmp_path / "data/processed-taco/data.json").read_text())
+    (litter / "checkpoint.json").write_text(json.dumps({**record, "data": learned}))
+    given = ["export", str(litter), f"--models={tmp_path / 'models'}", "--photos"]
+    assert main([*given, str(tmp_path / "data/processed/val")]) == 2
+    own = tmp_path / "data/processed-taco/val"
+    said = capsys.readouterr().err
+    assert "is of garythung/trashnet, and the network learned from TACO. Give photos of its own" in said
+    assert f"with --photos, such as {own}." in said
+    assert not (tmp_path / "models").exists()
+    check_split(learned, own)
+    # Records from before there were several data sets name none.
+    check_split({"split": "official"}, own)
+    check_split(learned, processed / "val")
 
 
 def test_temperature_finds_the_one_that_made_the_labels() -> None:

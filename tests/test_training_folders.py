@@ -9,7 +9,13 @@ from PIL import Image
 
 from trashlens.__main__ import main
 from trashlens.errors import DataError
-from trashlens.training.data import FOLDER_SETS, DataConfig, prepare_data, read_manifest
+from trashlens.training.data import (
+    FOLDER_SETS,
+    DataConfig,
+    name_processed,
+    prepare_data,
+    read_manifest,
+)
 from trashlens.training.data import folders as folders_module
 from trashlens.training.data.folders import FolderSet, find_leaving, read_folder_set
 from trashlens.training.data.loaders import load_split
@@ -65,6 +71,22 @@ def test_broken_repeated_and_contradictory_photos_are_left_out_and_counted(sourc
     assert record["left_out"] == {"broken": 1, "contradictory": 2, "duplicate": 1}
     assert sum(sum(by.values()) for by in record["photos"].values()) == 99
     assert {"glass/broken.png", "glass/train-1.png", "metal/glass.png"} <= set(record["dropped"])
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [("Glass", "glass"), ("a/b/Glass", "a-b/Glass"), ("train/Glass", "test/Glass", "Glass", "x/GLASS ")],
+)
+def test_no_photo_is_lost_to_another_one_of_its_name(source: Path, folders: tuple[str, ...]) -> None:
+    places = [source / folder / "new.png" for folder in folders]
+    places.append(source / "Glass" / "train-new.png")  # what one of them may be called
+    for index, place in enumerate(places):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 48), (index, 0, 0)).save(place)
+    files, _, found = read_folder_set("recycle", str(source), seed=0)
+    assert found["found"] == len(files) == EACH * len(CLASSES) + len(places)
+    assert set(files.paths.values()) >= set(places)
+    assert len(set(files.paths.values())) == len(files)
 
 
 def test_of_identical_files_the_first_stays_unless_they_contradict_each_other() -> None:
@@ -137,3 +159,5 @@ def test_classes_of_a_handful_are_too_few_to_split(source: Path) -> None:
 def test_garbage_is_trashnet_by_another_name() -> None:
     one, other = DataConfig(dataset="garbage"), DataConfig()
     assert (one.processed, one.manifest) == (other.processed, other.manifest)
+    recorded = name_processed("garythung/trashnet", None), name_processed("garythung/trashnet", 3)
+    assert recorded == (one.processed.name, DataConfig(split="grouped", fold=3).processed.name)

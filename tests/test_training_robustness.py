@@ -344,6 +344,20 @@ def test_a_folder_named_twice_is_refused(
     assert "name it once." in capsys.readouterr().err
 
 
+def test_networks_that_learned_from_a_part_of_the_photos_are_refused(
+    models: Path, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = {"split": "random", "seed": 0, "fold": None}
+    prepared = Path(shutil.copytree(processed, tmp_path / "processed-recycle"))
+    (prepared / "data.json").write_text(json.dumps({**record, "dataset": "recycle"}))
+    student = Bundle.load(models / "student")
+    learned = {**record, "dataset": "recycle-small"}
+    dataclasses.replace(student, provenance={"data": learned}).write(models / "student")
+    given = [f"--models={models}", f"--folder={tmp_path}", "--dataset=recycle", "--split=random"]
+    assert main(["robustness", *given]) == 2
+    assert "photos, split random, seed 0 of recycle-small: some of them" in capsys.readouterr().err
+
+
 def test_networks_that_learned_from_the_photos_are_refused(
     models: Path, processed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,8 @@
 """TACO's annotations become crops of the right place, class and split; what cannot is counted by why."""
 
 import csv
+import dataclasses
+import hashlib
 import json
 import math
 from collections import Counter, defaultdict
@@ -21,6 +23,7 @@ from trashlens.training.data.taco.annotations import Box, Scene, read_annotation
 from trashlens.training.data.taco.classes import map_categories
 from trashlens.training.data.taco.config import TacoConfig
 from trashlens.training.data.taco.crops import cut_box, read_view
+from trashlens.training.data.taco.inputs import crops_differ
 from trashlens.training.data.taco.split import draw_split, format_split, read_split
 
 REPOSITORY = Path(__file__).parents[1]
@@ -409,6 +412,53 @@ def test_a_failed_download_leaves_the_earlier_crops_and_says_how_to_go_on(
     assert prepare(tmp_path) == 2  # the server still fails for the one that is left
     assert {path for path, _ in server.requests[before:]} == {"/0.jpg"}
     assert read_record(tmp_path)["taco"]["missing"] == ["batch_1/000006.jpg"]
+
+
+def test_crops_of_other_annotations_or_of_an_edited_table_are_told_apart(
+    server: TacoServer, tmp_path: Path
+) -> None:
+    table = tmp_path / "maps/map_3.csv"
+    table.parent.mkdir()
+    table.write_text("".join(f"{name},{'Can' if 'an' in name else 'Rest'}\n" for name in CATEGORIES))
+    images, annotations = tmp_path / "data/raw/taco", tmp_path / "annotations.json"
+    asked = TacoConfig(annotations=str(annotations), classes="map_3")
+    assert prepare(tmp_path, "--taco.classes=map_3") == 0
+    record = read_record(tmp_path)
+    assert not crops_differ(record, asked, images)
+    edited = json.loads(annotations.read_text())
+    edited["annotations"][0]["category_id"] += 1
+    for path, content in (
+        (annotations, json.dumps(edited)),
+        (table, table.read_text().replace("Rest", "Others")),
+    ):
+        before = path.read_bytes()
+        path.write_text(content)
+        assert crops_differ(record, asked, images)
+        path.write_bytes(before)
+    assert not crops_differ(record, asked, images)
+    for changed in ({"annotations": f"{server.address}/annotations.json"}, {"margin": 0.3}):
+        assert crops_differ(record, dataclasses.replace(asked, **changed), images)
+    # A record from before there were hashes of tables, and files that are no longer there.
+    del record["taco"]["annotations"], record["taco"]["classes_sha256"]
+    annotations.unlink()
+    assert not crops_differ(record, asked, images)
+    assert crops_differ({}, asked, images)
+
+
+def test_annotations_of_another_address_are_not_those_that_were_fetched(
+    server: TacoServer, tmp_path: Path
+) -> None:
+    changed = read_excerpt()
+    changed["images"] = changed["images"][:1]
+    server.files["/one.json"] = json.dumps(changed).encode()
+    assert prepare(tmp_path, f"--taco.annotations={server.address}/annotations.json") == 0
+    whole = read_record(tmp_path)["taco"]["annotations_sha256"]
+    assert prepare(tmp_path, f"--taco.annotations={server.address}/one.json") == 2  # too few to train on
+    assert prepare(tmp_path, f"--taco.annotations={server.address}/annotations.json") == 0
+    assert read_record(tmp_path)["taco"]["annotations_sha256"] == whole
+    kept = sorted((tmp_path / "data/raw/taco").glob("annotations*.json"))
+    digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    assert digests == {whole, hashlib.sha256(server.files["/one.json"]).hexdigest()}
 
 
 @pytest.mark.usefixtures("server")

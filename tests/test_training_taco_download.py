@@ -1,17 +1,21 @@
 """Images come whole or not at all, in spite of servers that fail, and nothing is fetched twice."""
 
+import dataclasses
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import coloured_photo, encode
+from filelock import FileLock
 from taco_server import TacoServer, serve_taco
 
 from trashlens.errors import DataError
 from trashlens.training.data.taco.annotations import Scene
 from trashlens.training.data.taco.config import TacoConfig
-from trashlens.training.data.taco.download import Downloader
+from trashlens.training.data.taco.download import LOCK_FILE, Downloader
 
 PHOTOS = [encode(coloured_photo("glass", noise=60, seed=seed)) for seed in range(4)]
 
@@ -111,6 +115,74 @@ def test_the_small_copy_stands_in_for_an_original_that_is_gone(
     (scene,) = scenes_of(server, small=f"{server.address}/3.jpg")
     assert fetch(tmp_path, [scene]) == {}
     assert (tmp_path / scene.path).read_bytes() == PHOTOS[3]
+
+
+def test_the_small_copy_is_not_appended_to_half_of_the_original(
+    server: TacoServer, tmp_path: Path
+) -> None:
+    server.faults["/0.jpg"] = ["cut", "404"]
+    (scene,) = scenes_of(server, small=f"{server.address}/3.jpg")
+    assert fetch(tmp_path, [scene]) == {}
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[3]
+    assert server.requests[-1] == ("/3.jpg", None)
+    assert [path.name for path in (tmp_path / "batch_1").iterdir()] == ["0.jpg"]
+
+
+def test_half_of_another_address_is_not_continued(server: TacoServer, tmp_path: Path) -> None:
+    server.faults["/0.jpg"] = ["cut"]
+    (scene,) = scenes_of(server)
+    with pytest.raises(DataError, match="could not be fetched"):
+        fetch(tmp_path, [scene], retries=0)
+    moved = dataclasses.replace(scene, address=f"{server.address}/1.jpg")
+    assert fetch(tmp_path, [moved], retries=0) == {}
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[1]
+
+
+def test_a_file_that_changed_meanwhile_starts_anew(server: TacoServer, tmp_path: Path) -> None:
+    server.files["/0.jpg.new"] = PHOTOS[1]
+    server.faults["/0.jpg"] = ["cut", "new"]
+    (scene,) = scenes_of(server)
+    assert fetch(tmp_path, [scene]) == {}
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[1]
+
+
+def test_half_an_image_of_unknown_length_is_not_taken_for_whole(
+    server: TacoServer, tmp_path: Path
+) -> None:
+    server.faults["/0.jpg"] = ["unmeasured", "unmeasured"]
+    (scene,) = scenes_of(server)
+    assert fetch(tmp_path, [scene]) == {}
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[0]
+    assert len(server.requests) == 3
+
+
+def test_the_picture_that_stands_for_a_deleted_photo_is_not_the_photo(
+    server: TacoServer, tmp_path: Path
+) -> None:
+    server.files["/images/photo_unavailable_l.png"] = encode(coloured_photo("paper"), "PNG")
+    server.moved = {"/0.jpg": "/images/photo_unavailable_l.png", "/1.jpg": "/2.jpg"}
+    scenes = scenes_of(server, count=2)
+    assert fetch(tmp_path, scenes) == {"batch_1/0.jpg": "photo unavailable"}
+    assert not (tmp_path / scenes[0].path).exists()
+    assert (tmp_path / scenes[1].path).read_bytes() == PHOTOS[2]
+    small = scenes_of(server, small=f"{server.address}/3.jpg")
+    assert fetch(tmp_path, small) == {}
+    assert (tmp_path / scenes[0].path).read_bytes() == PHOTOS[3]
+
+
+def test_a_second_process_waits_for_the_first(
+    server: TacoServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (scene,) = scenes_of(server)
+    second = threading.Thread(target=fetch, args=(tmp_path, [scene]))
+    with caplog.at_level(logging.WARNING), FileLock(tmp_path / LOCK_FILE):
+        second.start()
+        while "waiting until it is done" not in caplog.text and second.is_alive():
+            time.sleep(0.01)
+        assert second.is_alive()
+        assert server.requests == []
+    second.join()
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[0]
 
 
 def test_a_page_instead_of_an_image_is_no_image(server: TacoServer, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,8 +99,10 @@ def test_network_and_data_come_from_files_of_their_own(server: TacoServer, tmp_p
     assert (recipe.data.short_side_px, recipe.data.taco.margin) == (48, 0.3)
     assert recipe.schedule == parse_recipe("taco-mobilenet").schedule
     record = recipe.to_json()["data"]
-    assert record["taco"]["annotations"] == "annotations.json"
+    assert re.fullmatch(r"annotations-[0-9a-f]{8}\.json", record["taco"]["annotations"])
     assert str(tmp_path) not in json.dumps(record)
+    official = parse_recipe("taco-mobilenet").to_json()["data"]["taco"]
+    assert official["annotations"] == "annotations.json"
     faster = dataclasses.replace(recipe.data.taco, connections=2)
     data = dataclasses.replace(recipe.data, taco=faster)
     assert dataclasses.replace(recipe, data=data).to_json() == recipe.to_json()
@@ -132,4 +135,8 @@ def test_from_annotations_to_a_checkpoint_of_any_classes(
     changed = [*options, "--data.taco.classes=trashnet", f"--output={tmp_path / 'other'}"]
     capsys.readouterr()
     assert main(["train", "taco-mobilenet", *changed]) == 2
+    assert "holds crops of other classes" in capsys.readouterr().err
+    # Nor are those by an earlier state of the table.
+    (tmp_path / "two.csv").write_text(table.replace("others", "rest"))
+    assert main(["train", "taco-mobilenet", *options, f"--output={tmp_path / 'other'}"]) == 2
     assert "holds crops of other classes" in capsys.readouterr().err

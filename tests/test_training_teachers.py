@@ -1,6 +1,7 @@
 """A student learns from a bundle as from the checkpoint that it was exported from, at any size of view."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from test_training_fit import recipe_of
 from trashlens.errors import RecipeError, TrainingError
 from trashlens.files import hash_file
 from trashlens.training.fit import fit
-from trashlens.training.fit.teachers import describe_teacher, read_teacher, teacher_file
+from trashlens.training.fit.teachers import check_teacher, describe_teacher, read_teacher, teacher_file
 from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network
 
@@ -59,6 +60,41 @@ def test_a_student_of_a_teacher_that_saw_other_photos_is_refused(
     changes = {"role": "student", "objective__distill__teacher": tmp_path / "folded"}
     with pytest.raises(RecipeError, match=r"learned from another split \(grouped\)"):
         fit(recipe_of(recipe_file, **changes, output=tmp_path / "student"))
+
+
+RECYCLE, SMALL = (
+    {"dataset": name, "split": "random", "seed": 0, "fold": None}
+    for name in ("recycle", "recycle-small")
+)
+TRASHNET = {"dataset": "garythung/trashnet", "split": "official", "seed": None, "fold": None}
+
+
+@pytest.mark.parametrize(
+    ("learned", "data", "told"),
+    [
+        (RECYCLE, SMALL, r"\(recycle, random\) than the student's \(recycle-small, random\)"),
+        (SMALL, RECYCLE, r"\(recycle-small, random\) than the student's \(recycle, random\)"),
+        (RECYCLE, {**RECYCLE, "seed": 1}, r"\(random\) than the student's \(random\)"),
+        (RECYCLE, RECYCLE, None),
+        (RECYCLE, TRASHNET, None),  # they have no photo in common
+        ({"split": "official", "seed": None}, TRASHNET, None),
+        ({"split": "random", "seed": 0}, TRASHNET, r"\(random\) than the student's \(official\)"),
+    ],
+)
+def test_a_teacher_of_a_set_does_not_teach_a_student_of_its_part(
+    teacher: Path,
+    tmp_path: Path,
+    learned: dict[str, object],
+    data: dict[str, object],
+    told: str | None,
+) -> None:
+    bundle = toy_bundle("teacher", (teacher / "model.onnx").read_bytes())
+    replace(bundle, provenance={"recipe": {"role": "teacher"}, "data": learned}).write(
+        tmp_path / "known"
+    )
+    refused = pytest.raises(RecipeError, match=told) if told else nullcontext()
+    with refused:
+        check_teacher(tmp_path / "known", data)
 
 
 def test_a_missing_teacher_is_asked_for(recipe_file: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ __all__ = ["robustness_command"]
 def robustness_command(argv: Sequence[str]) -> int:
     """Measure the bundles on test photos that are blurred, dark, turned, smaller or on other grounds."""
     from trashlens.scoreboard import format_gains, format_robustness
-    from trashlens.training.data import DataConfig, read_groups
+    from trashlens.training.data import DataConfig, read_data_record, read_groups
     from trashlens.training.report import check_split
     from trashlens.training.robustness import (
         RobustnessConfig,
@@ -41,7 +41,7 @@ def robustness_command(argv: Sequence[str]) -> int:
     data = construct(DataConfig, given)
     split = prepared_split(data)
     for folder in folders:
-        check_split(folder, split)
+        check_split(folder, read_data_record(data.processed))
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)  # before minutes of measuring, not after
     scenes, total = read_scenes(data, config)

@@ -37,8 +37,8 @@ def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
     Raises:
         BundleError: the bundle is missing or damaged.
         DataError: there are no prepared photos.
-        ExportError: int8 costs too much, the photos are of another split, or this cannot be copied so; what lay
-            there stays in place.
+        ExportError: int8 costs too much, the photos are of another data set or split, or this cannot be copied so;
+            what lay there stays in place.
     """
     former = Bundle.load(folder)
     target = models / former.role

@@ -20,7 +20,13 @@ from trashlens.errors import DataError, ExportError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
 from trashlens.training.class_maps import explain_bundle
-from trashlens.training.data import read_data_record, read_photos, splits_differ
+from trashlens.training.data import (
+    datasets_differ,
+    name_processed,
+    read_data_record,
+    read_photos,
+    splits_differ,
+)
 from trashlens.training.evaluate import NEVER, accepted, choose_threshold, score
 from trashlens.training.graph import quantise, to_onnx
 
@@ -82,8 +88,8 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     Raises:
         TrainingError: there is no whole checkpoint.
         DataError: there are no prepared photos.
-        ExportError: torch and ONNX Runtime disagree, int8 costs too much, or the photos are of another split
-            than the checkpoint's; an earlier bundle stays in place.
+        ExportError: torch and ONNX Runtime disagree, int8 costs too much, or the photos are of another data
+            set or split than the checkpoint's; an earlier bundle stays in place.
     """
     checkpoint = read_checkpoint(folder)
     check_split(checkpoint.record["data"], config.photos)
@@ -150,7 +156,9 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
 
 
 def check_split(learned: Mapping[str, Any], photos: Path) -> None:
-    """Refuse prepared photos of another split than the network `learned` from: it may have seen some of them.
+    """Refuse prepared photos of another data set or split than the network `learned` from.
+
+    Another set says nothing of its answers to the own one; of another split it may have seen some photos.
 
     Raises:
         ExportError: they are of another one.
@@ -159,6 +167,12 @@ def check_split(learned: Mapping[str, Any], photos: Path) -> None:
         record = read_data_record(photos.parent)
     except DataError:
         return  # photos of one's own
+    if datasets_differ(learned, record):
+        own = name_processed(learned["dataset"], learned.get("fold"))
+        raise ExportError(
+            f"{photos} is of {record['dataset']}, and the network learned from {learned['dataset']}. "
+            f"Give photos of its own with --photos, such as {photos.parent.parent / own / photos.name}."
+        )
     if splits_differ(learned, record):
         raise ExportError(
             f"{photos} is of another split than the one the network learned from ({learned.get('manifest')}): "

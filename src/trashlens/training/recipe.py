@@ -101,12 +101,9 @@ class Recipe:
         for section, key in (("network", "weights"), ("data", "source")):
             record[section][key] = Path(record[section][key]).name
         # How images are fetched changes nothing of a run.
-        taco = record["data"].pop("taco")
+        del record["data"]["taco"]
         if self.data.source == TACO:
-            record["data"]["taco"] = {
-                "annotations": Path(taco["annotations"]).name,
-                **describe_crops(self.data.taco),
-            }
+            record["data"]["taco"] = describe_crops(self.data.taco)
         return record
 
 

@@ -22,6 +22,7 @@ from trashlens.machine import count_cores, processor_name
 from trashlens.scoreboard import draw_pictures
 from trashlens.training.data import (
     DataConfig,
+    datasets_differ,
     leak_of,
     read_groups,
     read_originals,
@@ -155,7 +156,7 @@ def collect_answers(
 
 
 def check_split(models: Path, split: Mapping[str, Any]) -> None:
-    """Refuse photos of a split, named by `split`, `seed` and `fold`, that bundles may have learned from.
+    """Refuse photos that bundles may have learned from; `split` has their `dataset`, `split`, `seed` and `fold`.
 
     Raises:
         BundleError: a bundle is missing or damaged.
@@ -164,8 +165,11 @@ def check_split(models: Path, split: Mapping[str, Any]) -> None:
     for role, bundle in load_bundles(models).items():
         learned = bundle.provenance.get("data") or {}
         if splits_differ(learned, split):
+            named = _name_split(learned)
+            if datasets_differ(learned, split):
+                named = f"{named} of {learned['dataset']}"
             raise DataError(
-                f"The {role} learned from other training photos, split {_name_split(learned)}: some of them "
+                f"The {role} learned from other training photos, split {named}: some of them "
                 "would be test photos here. Measure it on its own split, with --split, --seed and --fold."
             )
 

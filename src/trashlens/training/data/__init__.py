@@ -1,7 +1,7 @@
 """TrashNet, or crops of TACO, from the source to split photos on disk, and from there to batches."""
 
 from trashlens.training.data.augment import AugmentConfig
-from trashlens.training.data.config import DataConfig
+from trashlens.training.data.config import DataConfig, name_processed
 from trashlens.training.data.folders import FOLDER_SETS, TRASHNET
 from trashlens.training.data.folds import Leak, assign_folds, leak_of
 from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_photos
@@ -15,10 +15,15 @@ from trashlens.training.data.manifest import (
     read_manifest,
 )
 from trashlens.training.data.prepare import Original, prepare_data, read_originals
-from trashlens.training.data.record import RECORD_FILE, read_data_record, splits_differ
+from trashlens.training.data.record import (
+    RECORD_FILE,
+    datasets_differ,
+    read_data_record,
+    splits_differ,
+)
 from trashlens.training.data.source import LABELS
 from trashlens.training.data.splitting import read_split
-from trashlens.training.data.taco import TACO, TacoConfig, describe_crops
+from trashlens.training.data.taco import TACO, TacoConfig, crops_differ, describe_crops
 
 __all__ = [
     "FOLDER_SETS",
@@ -38,9 +43,12 @@ __all__ = [
     "Photo",
     "TacoConfig",
     "assign_folds",
+    "crops_differ",
+    "datasets_differ",
     "describe_crops",
     "leak_of",
     "make_loaders",
+    "name_processed",
     "prepare_data",
     "read_data_record",
     "read_grouped",

@@ -6,12 +6,19 @@ from typing import Literal
 
 from trashlens.training.data.folders import FOLDER_SETS, TRASHNET
 from trashlens.training.data.manifest import FOLDS, GROUPED_FILE
+from trashlens.training.data.source import HUB_DATASET
 from trashlens.training.data.taco import TACO, TacoConfig
 
-__all__ = ["DataConfig"]
+__all__ = ["DataConfig", "name_processed"]
 
 DATASETS = (*TRASHNET, *FOLDER_SETS)
 """The sets of photos that training reads."""
+
+
+def name_processed(dataset: str, fold: int | None) -> str:
+    """Return the name of the folder of prepared photos; `dataset` as in the settings or in a record."""
+    own = "" if dataset in (*TRASHNET, HUB_DATASET) else f"-{dataset.lower()}"
+    return f"processed{own}" if fold is None else f"processed{own}-fold{fold}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +62,15 @@ class DataConfig:
             raise ValueError("The source taco has no grouped split: take official or random.")
 
     @property
+    def images(self) -> Path:
+        """Folder of TACO's photos."""
+        return self.taco.images or self.folder / "raw" / TACO
+
+    @property
     def processed(self) -> Path:
         """Folder of the prepared photos, `{train,val,test}/<class>/`; each fold and each data set has its own."""
-        if self.source == TACO:
-            return self.folder / "processed-taco"
-        fold = f"-fold{self.fold}" if self.split == "grouped" else ""
-        dataset = "" if self.dataset in TRASHNET else f"-{self.dataset}"
-        return self.folder / f"processed{dataset}{fold}"
+        dataset = TACO if self.source == TACO else self.dataset
+        return self.folder / name_processed(dataset, self.fold if self.split == "grouped" else None)
 
     @property
     def manifest(self) -> Path:

@@ -36,13 +36,15 @@ class FolderSet:
     """How many photos it is said to have."""
     drawn: int | None = None
     """How many photos are drawn from it at random; None for all."""
+    part_of: str | None = None
+    """The name of the whole set, if this is drawn from one."""
 
 
 SINGH = "Download Singh's recycling set (11,500 photos in 5 classes) from Kaggle and unpack it"
 FOLDER_SETS: Mapping[str, FolderSet] = {
     "recycle": FolderSet(note=SINGH, classes=5, photos=11_500),
     # As many as the garbage set: what is then left of a difference is not the number of photos.
-    "recycle-small": FolderSet(note=SINGH, classes=5, photos=11_500, drawn=2_527),
+    "recycle-small": FolderSet(note=SINGH, classes=5, photos=11_500, drawn=2_527, part_of="recycle"),
 }
 """By name: the sets that training reads beside TrashNet."""
 
@@ -135,18 +137,25 @@ def find_leaving(hashes: Mapping[str, str | None]) -> dict[str, str]:
 def _find_photos(folder: Path) -> dict[str, Path]:
     """Return every photo below the folder by `<class>/<file name>`; its class is the folder that it lies in.
 
-    Where two have one name, as `train/glass/1.jpg` and `test/glass/1.jpg`, the folders above are put before it.
+    Where two have one name, as `train/glass/1.jpg` and `test/glass/1.jpg`, the folders above are put before it;
+    where that is not enough, as with `Glass/1.jpg` and `glass/1.jpg`, the beginning of the path's SHA-256.
     """
     found: dict[str, list[Path]] = defaultdict(list)
     for path in list_photos(folder):
         if path.parent != folder and "__MACOSX" not in path.parts:
             found[f"{path.parent.name.strip().lower()}/{path.name}"].append(path)
-    named = {}
+    wanted: dict[str, list[Path]] = defaultdict(list)
     for key, paths in found.items():
+        label, name = key.split("/")
         for path in paths:
             above = "-".join(path.relative_to(folder).parts[:-2])
-            label, name = key.split("/")
-            named[key if len(paths) == 1 else f"{label}/{above}-{name}"] = path
+            wanted[key if len(paths) == 1 else f"{label}/{above}-{name}"].append(path)
+    named = {}
+    for key, paths in wanted.items():
+        label = key.split("/")[0]
+        for path in paths:
+            mark = hashlib.sha256(path.relative_to(folder).as_posix().encode()).hexdigest()[:8]
+            named[key if len(paths) == 1 else f"{label}/{mark}-{path.name}"] = path
     return named
 
 

@@ -96,7 +96,7 @@ def _prepare_crops(config: DataConfig) -> dict[str, Any]:
     """
     return prepare_taco(
         config.taco,
-        images=config.taco.images or config.folder / "raw" / TACO,
+        images=config.images,
         processed=config.processed,
         manifest=config.manifest,
         seed=config.seed if config.split == "random" else None,

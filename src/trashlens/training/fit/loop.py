@@ -15,7 +15,7 @@ from tqdm import tqdm
 from trashlens.errors import RecipeError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import describe_environment, write_checkpoint
-from trashlens.training.data import TACO, describe_crops, prepare_data, read_data_record
+from trashlens.training.data import TACO, crops_differ, prepare_data, read_data_record
 from trashlens.training.fit.answers import name_views
 from trashlens.training.fit.conclusion import conclude, data_of
 from trashlens.training.fit.epoch import train_epoch, validate
@@ -132,12 +132,10 @@ def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
         "fold": recipe.data.fold if recipe.data.split == "grouped" else None,
         "short_side_px": recipe.data.short_side_px,
     }
-    if recipe.data.source == TACO and any(
-        data.get("taco", {}).get(key) != value for key, value in describe_crops(recipe.data.taco).items()
-    ):
+    if recipe.data.source == TACO and crops_differ(data, recipe.data.taco, recipe.data.images):
         raise RecipeError(
-            f"{recipe.data.processed} holds crops of other classes, margin or smallest side than the recipe's. "
-            "Run `trashlens data` with the recipe's settings first."
+            f"{recipe.data.processed} holds crops of other classes, annotations, margin or smallest side than the "
+            "recipe's. Run `trashlens data` with the recipe's settings first."
         )
     # Photos prepared before there were folds have none in their record.
     if any(data.get(key) != value for key, value in wanted.items()):

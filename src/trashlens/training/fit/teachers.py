@@ -15,7 +15,7 @@ from trashlens.errors import RecipeError, TrainingError
 from trashlens.image import Preprocess
 from trashlens.training.checkpoint import WEIGHTS_FILE, read_checkpoint, read_record
 from trashlens.training.class_maps import drop_class_maps
-from trashlens.training.data import splits_differ
+from trashlens.training.data import datasets_differ, splits_differ
 
 __all__ = ["Teacher", "check_teacher", "describe_teacher", "read_teacher", "teacher_file"]
 
@@ -58,9 +58,11 @@ def check_teacher(folder: Path, data: Mapping[str, Any]) -> None:
     known = describe_teacher(folder)
     learned = (known[0].get("data") if known else None) or {}
     if splits_differ(learned, data):
+        keys = ("dataset", "split") if datasets_differ(learned, data) else ("split",)
+        theirs, own = (", ".join(str(record.get(key)) for key in keys) for record in (learned, data))
         raise RecipeError(
-            f"The teacher {folder} learned from another split ({learned['split']}) than the student's "
-            f"({data['split']}): it has seen some of the student's test photos. Train one on the same split."
+            f"The teacher {folder} learned from another split ({theirs}) than the student's ({own}): it has seen "
+            "some of the student's test photos. Train one on the same split."
         )
 
 

@@ -3,14 +3,13 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import Path
 
 from trashlens.errors import DataError
 
-__all__ = ["map_categories"]
+__all__ = ["OURS", "OWN_MAPS", "map_categories"]
 
-OURS = "trashnet-classes.csv"
+OURS = Path(__file__).with_name("trashnet-classes.csv")
 OWN_MAPS = ("map_2", "map_3", "map_4", "map_10", "map_17")
 """`map_1` calls everything litter, which is nothing to tell apart."""
 NOTHING = ("", "Background")
@@ -28,7 +27,7 @@ def map_categories(
     if classes == "all":
         return {name: name for name in categories}
     if classes == "trashnet":
-        data = (resources.files("trashlens.training.data.taco") / OURS).read_bytes()
+        data = OURS.read_bytes()
     elif classes in OWN_MAPS:
         data = fetch_map(classes)
     elif Path(classes).is_file():

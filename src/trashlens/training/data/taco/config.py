@@ -3,19 +3,21 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["REPOSITORY", "TACO", "TacoConfig"]
+__all__ = ["ANNOTATIONS", "REPOSITORY", "TACO", "TacoConfig"]
 
 TACO = "taco"
 """The name of the source."""
 REPOSITORY = "https://raw.githubusercontent.com/pedropro/TACO/master"
 """Where TACO's authors keep annotations and class maps; the images lie with Flickr and OpenLitterMap."""
+ANNOTATIONS = f"{REPOSITORY}/data/annotations.json"
+"""The official ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TacoConfig:
     """Crops of litter from TACO's photos (Proença and Simões 2020, arXiv:2003.06975)."""
 
-    annotations: str = f"{REPOSITORY}/data/annotations.json"
+    annotations: str = ANNOTATIONS
     """Path or address of the annotations, COCO's JSON."""
     classes: str = "trashnet"
     """What the 60 categories become: `trashnet` (our six classes), `all` (themselves), `map_2`, `map_3`, `map_4`,

@@ -1,15 +1,19 @@
 """Fetch TACO's images from where they lie: several at a time, with retries; what is there stays.
 
-An image comes under its own name once it is whole; until then it grows in a `.part` file, from whose end a later
-attempt, or a later run, goes on.
+An image comes under its own name once it is whole; until then it grows in a `.part` file of its address, from
+whose end a later attempt, or a later run, goes on. One process at a time fetches into a folder.
 """
 
+import hashlib
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from filelock import FileLock, Timeout
 from PIL import Image
 from tqdm import tqdm
 
@@ -23,7 +27,12 @@ FORMATS = ("JPEG", "PNG")
 """What an image may be; the JPEG of phones that holds several pictures is among them."""
 GONE = (401, 403, 404, 410)
 """Answers after which asking again is in vain; storage says 403 of what is not there."""
+UNAVAILABLE = "photo_unavailable"
+"""In the address of the picture that Flickr leads to instead of a photo that was deleted."""
 LONGEST_WAIT_S = 60.0
+LOCK_FILE = ".lock"
+
+logger = logging.getLogger(__name__)
 
 
 class _GoneError(Exception):
@@ -45,6 +54,7 @@ class Downloader:
         """Fetch into `folder`; nothing is asked for yet."""
         self.folder, self.config = folder, config
         self.stop = threading.Event()
+        self.validators: dict[Path, str] = {}
         self.client = httpx.Client(
             follow_redirects=True,
             timeout=config.timeout_s,
@@ -65,7 +75,9 @@ class Downloader:
         """
         path = self.folder / name
         try:
-            self._fetch(address, path, image=False)
+            if not path.is_file():
+                with self._alone():
+                    self._fetch(address, path, image=False)
         except (_GoneError, _FailedError) as error:
             raise DataError(
                 f"{address} could not be fetched ({error}). Check the connection, or give a local file."
@@ -78,9 +90,28 @@ class Downloader:
         Raises:
             DataError: a server gave no answer, or no image, in spite of all attempts; what has come stays.
         """
-        wanted = [scene for scene in scenes if not (self.folder / scene.path).is_file()]
-        if not wanted:
+        if all((self.folder / scene.path).is_file() for scene in scenes):
             return {}
+        with self._alone():
+            return self._fetch_missing(scenes)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other process fetches into the folder, and keep others waiting."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / LOCK_FILE)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.warning("Another process fetches into %s: waiting until it is done.", self.folder)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _fetch_missing(self, scenes: Sequence[Scene]) -> dict[str, str]:
+        wanted = [scene for scene in scenes if not (self.folder / scene.path).is_file()]
         gone: dict[str, str] = {}
         failed: dict[str, str] = {}
         in_vain = 0
@@ -135,13 +166,16 @@ class Downloader:
                     raise
 
     def _fetch_once(self, address: str, path: Path, *, image: bool) -> None:
-        part = path.with_name(f"{path.name}.part")
+        mark = hashlib.sha256(address.encode()).hexdigest()[:8]
+        part = path.with_name(f"{path.name}.{mark}.part")
         start = part.stat().st_size if part.is_file() else 0
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        if start and part in self.validators:
+            headers["If-Range"] = self.validators[part]
         try:
-            with self.client.stream(
-                "GET", address, headers={"Range": f"bytes={start}-"} if start else {}
-            ) as answer:
+            with self.client.stream("GET", address, headers=headers) as answer:
                 _check_status(answer, part)
+                self._remember_version(answer, part)
                 goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
                 with part.open("ab" if answer.status_code == 206 and goes_on else "wb") as file:
                     for chunk in answer.iter_raw():
@@ -150,17 +184,27 @@ class Downloader:
                             raise _FailedError("stopped")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _FailedError(f"{type(error).__name__}: {first_line(error)}") from error
-        if image and not _is_image(part):
+        # Of an answer of unknown length httpx cannot tell whether it broke off.
+        measured = not {"content-length", "transfer-encoding"}.isdisjoint(answer.headers)
+        if image and not _is_image(part, whole=measured):
             part.unlink()
-            raise _FailedError("the answer is not an image")
+            raise _FailedError("the answer is not an image, or not a whole one")
         part.replace(path)
+
+    def _remember_version(self, answer: httpx.Response, part: Path) -> None:
+        """Keep what the server calls this version of the file: the rest of another one is of no use."""
+        tag = answer.headers.get("ETag", "")
+        version = answer.headers.get("Last-Modified", "") if tag[:2] in ("", "W/") else tag
+        if version:
+            self.validators[part] = version
 
 
 def _check_status(answer: httpx.Response, part: Path) -> None:
     """Raise unless the answer brings the file, or the rest of it."""
     status = answer.status_code
-    if status in GONE:
-        raise _GoneError(f"HTTP {status}")
+    if status in GONE or UNAVAILABLE in answer.url.path:
+        part.unlink(missing_ok=True)
+        raise _GoneError(f"HTTP {status}" if status in GONE else "photo unavailable")
     if status == 416:  # longer than the whole: of another file
         part.unlink(missing_ok=True)
     if status not in (200, 206):
@@ -168,9 +212,12 @@ def _check_status(answer: httpx.Response, part: Path) -> None:
         raise _FailedError(f"HTTP {status}", float(asked) if asked.isdigit() else 0.0)
 
 
-def _is_image(path: Path) -> bool:
+def _is_image(path: Path, *, whole: bool) -> bool:
+    """Return whether a file begins like an image and, unless it is known to be `whole`, ends like one."""
     try:
         with Image.open(path, formats=FORMATS) as image:
+            if not whole:
+                image.load()
             return min(image.size) > 0
     except Exception:  # whatever Pillow says of bytes that are none
         return False

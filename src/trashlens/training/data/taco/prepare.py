@@ -17,9 +17,16 @@ from trashlens.training.data.taco.classes import map_categories
 from trashlens.training.data.taco.config import REPOSITORY, TacoConfig
 from trashlens.training.data.taco.cutter import Crop, Cutter
 from trashlens.training.data.taco.download import Downloader
+from trashlens.training.data.taco.inputs import (
+    describe_crops,
+    hash_inputs,
+    is_address,
+    locate_annotations,
+    locate_table,
+)
 from trashlens.training.data.taco.split import draw_split, format_split, read_split
 
-__all__ = ["MISSING_FILE", "describe_crops", "prepare_taco"]
+__all__ = ["MISSING_FILE", "prepare_taco"]
 
 MISSING_FILE = "missing.csv"
 """Beside the images: those that no server has any more, or that are not to be fetched."""
@@ -85,7 +92,7 @@ def prepare_taco(
             "dropped": [],
             "taco": {
                 **describe_crops(config),
-                "annotations_sha256": annotations.sha256,
+                **hash_inputs(config, images),
                 "mapping": classes,
                 "images": dict(Counter(split[s.path] for s in scenes if s.path not in missing)),
                 "left_out": {why: count for why, count in sorted(left_out.items()) if count},
@@ -98,33 +105,22 @@ def prepare_taco(
     return record
 
 
-def describe_crops(config: TacoConfig) -> dict[str, Any]:
-    """Return the settings that crops differ by."""
-    return {
-        "classes": Path(config.classes).name,
-        "margin": config.margin,
-        "min_side_px": config.min_side_px,
-    }
-
-
 def _load_annotations(config: TacoConfig, downloader: Downloader) -> Annotations:
-    source = config.annotations
-    if source.startswith(("http://", "https://")):
-        path = downloader.fetch_file(source, "annotations.json")
-    else:
-        path = Path(source)
+    path = locate_annotations(config, downloader.folder)
+    if is_address(config.annotations):
+        downloader.fetch_file(config.annotations, path.name)
     if not path.is_file():
         raise DataError(f"There is no {path}. Give TACO's annotations.json, or its address.")
     return read_annotations(path.read_bytes(), str(path))
 
 
 def _load_map(name: str, config: TacoConfig, downloader: Downloader) -> bytes:
-    """Return TACO's own table: from `maps` beside local annotations, or else from its repository."""
-    beside = Path(config.annotations).parent / "maps" / f"{name}.csv"
-    if beside.is_file():
-        return beside.read_bytes()
-    address = f"{REPOSITORY}/detector/taco_config/{name}.csv"
-    return downloader.fetch_file(address, f"maps/{name}.csv").read_bytes()
+    """Return TACO's own table: from where it lies, or else from its repository."""
+    path = locate_table(config, downloader.folder)
+    if path is None or not path.is_file():
+        address = f"{REPOSITORY}/detector/taco_config/{name}.csv"
+        path = downloader.fetch_file(address, f"maps/{name}.csv")
+    return path.read_bytes()
 
 
 def _find_images(
