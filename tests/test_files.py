@@ -1,5 +1,6 @@
 """A file or folder is replaced whole or not at all, and nothing is left beside it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,28 @@ def test_a_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.Monk
     assert path.read_bytes() == b"first"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
     assert hash_file(path) == "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
+
+
+def test_two_that_replace_one_file_at_once_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, replace = tmp_path / "file", Path.replace
+
+    def race(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        replace_file(path, b"other")  # another process's, begun and ended before this one's
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", race)
+    replace_file(path, b"own")
+    assert path.read_bytes() == b"own"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_replaced_file_may_be_read_by_whom_a_plain_one_may(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        replace_file(tmp_path / "file", b"text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640

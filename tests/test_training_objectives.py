@@ -204,6 +204,15 @@ def test_f1_can_be_learned_by_its_gradient() -> None:
     assert (logits.argmax(dim=1) == labels).all()
 
 
+def test_f1_does_not_count_the_classes_that_a_batch_lacks_with_label_smoothing_either() -> None:
+    labels = torch.tensor([0, 0, 1, 2])  # of six classes
+    right = 100 * nn.functional.one_hot(labels, 6).float()
+    supervised = Supervised(torch.ones(6), 0.1, loss="f1")
+    assert supervised(right, torch.zeros(4, 3, 4, 4), labels)["loss"].item() == pytest.approx(
+        0, abs=1e-6
+    )
+
+
 @pytest.mark.parametrize("labels", [torch.tensor([0, 1]), torch.tensor([[0.7, 0.3], [0.2, 0.8]])])
 def test_the_chosen_loss_is_taken_with_weights_and_smoothing(labels: torch.Tensor) -> None:
     logits, weights = torch.tensor([[1.0, 0.0], [0.3, 0.5]]), torch.tensor([1.0, 3.0])
@@ -213,7 +222,7 @@ def test_the_chosen_loss_is_taken_with_weights_and_smoothing(labels: torch.Tenso
     photos = shares @ weights
     expected = {
         "focal": (photos * focal_losses(logits, smooth, 1.5)).sum() / photos.sum(),
-        "f1": f1_loss(logits, smooth),
+        "f1": f1_loss(logits, shares),
     }
     for loss, value in expected.items():
         made = Supervised(weights, 0.2, loss=loss, focal_gamma=1.5)(logits, images, labels)["loss"]

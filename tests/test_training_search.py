@@ -7,18 +7,24 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import optuna
 import pytest
+import timm
 import yaml
 from accelerate.state import AcceleratorState
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
+from safetensors.torch import save_file
+from sqlalchemy import event
 
 from trashlens.__main__ import main
-from trashlens.errors import RecipeError, TrainingError
+from trashlens.errors import DataError, DivergenceError, RecipeError, TrackingError, TrainingError
+from trashlens.training.data import LABELS
+from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.search import (
     SEARCHES,
     Searcher,
@@ -39,6 +45,8 @@ from trashlens.training.search.picture import trace_front
 from trashlens.training.search.stopping import Curve, find_dominators
 from trashlens.training.search.storage import queue_again, recover, standing_trials
 from trashlens.training.search.timing import NetworkTime, Stopwatch, name_operations
+from trashlens.training.tracking import Tracker
+from trashlens.training.untrained import open_untrained
 
 WIDTHS = {"thin": {"preprocess.size_px": 32}, "wide": {"preprocess.size_px": 64}}
 RATES = {"choices": [0.001, 0.01]}
@@ -260,7 +268,7 @@ def test_trials_end_complete_stopped_or_failed_and_the_front_is_theirs(
         (32, 0.001): [0.5, 0.6],
         (64, 0.001): [0.6, 0.8],
         (64, 0.01): [0.3, 0.9],  # 32 px with 0.001 is better after its first epoch, and faster
-        (32, 0.01): [0.46, TrainingError("The loss became nan.")],
+        (32, 0.01): [0.46, DivergenceError("The loss became nan.")],
     }
     for width, rate in (("thin", 0.001), ("wide", 0.001), ("wide", 0.01), ("thin", 0.01)):
         study.enqueue_trial({"width": width, "schedule.learning_rate": rate})
@@ -299,14 +307,132 @@ def test_what_was_drawn_before_is_not_trained_again(
     assert len(format_outcomes(searcher.space, [first, second]).splitlines()) == 5
 
 
+def test_what_was_stopped_before_is_not_trained_again(
+    quick: dict[tuple[int, float], list[float]], space_file: Path, tmp_path: Path
+) -> None:
+    text = yaml.safe_load(space_file.read_text())
+    text["stopping"] = {"from_epoch": 1, "dominators": 1, "margin": 0.05}
+    space_file.write_text(yaml.safe_dump(text, sort_keys=False))
+    study, searcher = begin(space_file, tmp_path)
+    quick |= {(32, 0.01): [0.5, 0.6], (64, 0.01): [0.3, 0.9]}
+    for width in ("thin", "wide", "wide"):
+        study.enqueue_trial({"width": width, "schedule.learning_rate": 0.01})
+    study.optimize(searcher.run, n_trials=2)
+    quick.clear()  # to train would raise
+    study.optimize(searcher.run, n_trials=1)
+    _, stopped, again = read_outcomes(study)
+    assert (stopped.state, again.state, again.same_as) == ("stopped", "stopped", 1)
+    assert again.stopped_by == stopped.stopped_by == [0]
+
+
+@pytest.mark.parametrize(
+    "error", [DataError("No photos."), TrainingError("No room."), OSError(28, "No space left")]
+)
+def test_what_can_be_mended_costs_no_trial(
+    error: Exception,
+    quick: dict[tuple[int, float], list[float]],
+    space_file: Path,
+    tmp_path: Path,
+) -> None:
+    study, searcher = begin(space_file, tmp_path)
+    for size_px in (32, 64):
+        for rate in (0.001, 0.01):
+            quick[size_px, rate] = [0.5, error]
+    for _ in range(4):
+        with pytest.raises(type(error)):
+            conduct_search(study, searcher)
+    drawn = study.trials[0].params
+    for key in quick:
+        quick[key] = [0.5, 0.6]
+    assert conduct_search(study, searcher)
+    outcomes = read_outcomes(study)
+    assert [one.state for one in outcomes] == ["complete"] * 4
+    assert (outcomes[0].drawn, outcomes[0].folder) == (drawn, "trial-000")
+
+
+def test_settings_that_cannot_work_together_are_not_tried_twice(
+    quick: dict[tuple[int, float], list[float]],
+    space_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study, searcher = begin(space_file, tmp_path)
+    quick |= {(size_px, rate): [0.5] for size_px in (32, 64) for rate in (0.001, 0.01)}
+
+    def refuse(*_: object) -> None:
+        raise RecipeError("Too wide for its rate.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(execution, "make_recipe", refuse)
+        with pytest.raises(RecipeError, match="Too wide"):
+            conduct_search(study, searcher)
+    assert conduct_search(study, searcher)
+    states = [(one.state, one.problem) for one in read_outcomes(study)]
+    assert states == [("failed", "Too wide for its rate."), *[("complete", "")] * 3]
+
+
+def test_an_interruption_between_two_trials_repeats_none(
+    quick: dict[tuple[int, float], list[float]],
+    space_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study, searcher = begin(space_file, tmp_path)
+    quick |= {(size_px, rate): [0.5] for size_px in (32, 64) for rate in (0.001, 0.01)}
+    asked, beyond = study.ask, []
+
+    def interrupted() -> Trial:
+        trial = asked()
+        if trial.number == 1:
+            beyond.append(trial.number)
+            raise KeyboardInterrupt  # after it was taken, before it runs
+        return trial
+
+    monkeypatch.setattr(study, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        conduct_search(study, searcher)
+    assert beyond == [1]
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
+    recover(study)
+    assert len(study.trials) == 2  # its first heartbeat may still come
+    with contextlib.closing(sqlite3.connect(searcher.folder / "study.db")) as database, database:
+        assert database.execute("select count(*) from trial_heartbeats").fetchone() == (1,)
+        database.execute("update trials set datetime_start = datetime('now', '-2 days')")
+    recover(study)
+    assert [trial.state for trial in study.trials[1:]] == [TrialState.FAIL, TrialState.WAITING]
+    assert conduct_search(study, searcher)
+    assert [one.trial for one in read_outcomes(study)] == [0, 2, 3, 4]
+
+
+def test_a_queued_trial_is_taken_by_one_process(space_file: Path, tmp_path: Path) -> None:
+    study, _ = begin(space_file, tmp_path)
+    other, _ = begin(space_file, tmp_path)
+    for rate in RATES["choices"]:
+        study.enqueue_trial({"width": "thin", "schedule.learning_rate": rate})
+    taken: list[int | None] = []
+    rival = threading.Thread(target=lambda: taken.append(other._pop_waiting_trial_id()))
+
+    def let_the_rival_in(_connection, _cursor, statement, *_: object) -> None:
+        if statement.startswith("UPDATE trials") and rival.ident is None:
+            rival.start()  # after this one's look, before its claim
+            rival.join(timeout=0.5)
+
+    event.listen(study._storage._backend.engine, "before_cursor_execute", let_the_rival_in)
+    taken.append(study._pop_waiting_trial_id())
+    rival.join(timeout=30)
+    assert sorted(taken) == [trial._trial_id for trial in study.trials]
+
+
 def test_several_failures_in_a_row_end_the_search(
     quick: dict[tuple[int, float], list[float]], space_file: Path, tmp_path: Path
 ) -> None:
     study, searcher = begin(space_file, tmp_path)
     for size_px in (32, 64):
         for rate in (0.001, 0.01):
-            quick[size_px, rate] = [TrainingError("No room.")]
-    with pytest.raises(TrainingError, match=r"3 trials in a row stopped, the last one so: No room\."):
+            quick[size_px, rate] = [DivergenceError("It became nan.")]
+    with pytest.raises(
+        TrainingError, match=r"3 trials in a row stopped, the last one so: It became nan\."
+    ):
         conduct_search(study, searcher)
     assert len(study.trials) == 3
 
@@ -498,6 +624,81 @@ def test_queued_again_keeps_what_is_known(space_file: Path, tmp_path: Path) -> N
     again = ask(study)
     assert again.suggest_float("x", 0, 1) == trial.params["x"]
     assert again.user_attrs == {"time": {"network": "n"}, "continues": 0}
+
+
+def test_queued_again_keeps_what_it_was_queued_for_before_it_drew(
+    space_file: Path, tmp_path: Path
+) -> None:
+    study, _ = begin(space_file, tmp_path)
+    study.enqueue_trial({"x": 0.25})
+    study.tell(ask(study), state=TrialState.FAIL)
+    queue_again(study, study.trials[0])
+    assert ask(study).suggest_float("x", 0, 1) == 0.25
+
+
+def test_a_record_that_was_refused_is_sent_the_next_time(
+    quick: dict[tuple[int, float], list[float]],
+    space_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quick |= {(size_px, rate): [0.5] for size_px in (32, 64) for rate in (0.001, 0.01)}
+    tries: list[str] = []
+
+    @contextlib.contextmanager
+    def track(*_: object, name: str, **__: object):
+        tries.append(name)
+        if len(tries) == 1:
+            raise TrackingError("W&B does not answer.")
+        yield Tracker(None)
+
+    monkeypatch.setattr("trashlens.training.tracking.track", track)
+    command = ["search", str(space_file), f"--runs={tmp_path / 'runs'}"]
+    assert [main(command) for _ in range(3)] == [2, 0, 0]
+    assert tries == ["toy", "toy"]
+
+
+# --- how long a network takes ---
+
+
+def test_a_pruned_network_is_timed_with_its_own_widths(recipe_file: Path, tmp_path: Path) -> None:
+    def narrow(path: Path, channels: int) -> Recipe:
+        network = timm.create_model("test_efficientnet", num_classes=6)
+        state = network.state_dict()
+        state["conv_head.weight"] = state["conv_head.weight"][:channels]
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            state[f"bn2.{name}"] = state[f"bn2.{name}"][:channels]
+        state["classifier.weight"] = state["classifier.weight"][:, :channels]
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+        options = [f"--network.weights={path}", "--network.widths=weights"]
+        return parse_recipe(str(recipe_file), options)
+
+    whole = parse_recipe(str(recipe_file), [])
+    first, second = narrow(tmp_path / "a", 64), narrow(tmp_path / "b", 32)
+    assert len({name_operations(recipe) for recipe in (whole, first, second)}) == 3
+    assert str(tmp_path) not in name_operations(first)
+    opened = open_untrained(first.network, first.preprocess, role=first.role, labels=LABELS, threads=1)
+    plain = open_untrained(whole.network, whole.preprocess, role=whole.role, labels=LABELS, threads=1)
+    gone = (256 - 64) * (64 + 2 + 6)
+    assert opened.bundle.parameters == plain.bundle.parameters - gone
+    (tmp_path / "a").unlink()
+    with pytest.raises(RecipeError, match="cannot be read"):
+        name_operations(first)
+
+
+def test_options_pair_each_network_with_its_own_file(recipe_file: Path, tmp_path: Path) -> None:
+    text = SEARCHES.find("light").read_text().split("name: light")[0]
+    lines = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("#  ")]
+    options = yaml.safe_load("\n".join(lines))["network"]["options"]
+    space = parse_space(
+        str(write_space(tmp_path, recipe=str(recipe_file), draws={"network": {"options": options}}))
+    )
+    check_space(space, tmp_path)
+    recipes = [make_recipe(space, {"network": name}, tmp_path) for name in options]
+    assert [recipe.network.weights for recipe in recipes] == [
+        f"{recipe.network.name}.safetensors" for recipe in recipes
+    ]
+    assert len(recipes) == 2
 
 
 def test_settings_of_a_space_are_checked_by_themselves() -> None:

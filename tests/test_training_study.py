@@ -33,7 +33,7 @@ from trashlens.training.study import (
     report_study,
 )
 from trashlens.training.study.config import Study, Variant
-from trashlens.training.study.latency import LATENCY_FILE, Latencies
+from trashlens.training.study.latency import LATENCY_FILE, Latencies, measure_latencies, name_served
 from trashlens.training.study.picture import draw_study
 from trashlens.training.study.plan import describe_recipe
 from trashlens.training.study.records import (
@@ -804,6 +804,26 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr("trashlens.training.study.report.measure_latencies", measure)
     return calls
+
+
+def test_a_pruned_network_has_no_other_s_time(tmp_path: Path) -> None:
+    (plain,) = made_records(plain=[70])
+    network = {**plain.recipe["network"], "weights": "model.safetensors", "widths": "weights"}
+    first, second = (
+        dataclasses.replace(
+            plain,
+            variant="pruned",
+            recipe={**plain.recipe, "network": network},
+            weights={"source": "model.safetensors", "sha256": digest * 64},
+        )
+        for digest in "ab"
+    )
+    assert LATENCIES.median_ms(plain) == 5.0
+    assert LATENCIES.median_ms(first) is None
+    assert name_served(first) != name_served(second)
+    with pytest.raises(RecipeError, match="The time of pruned cannot be measured"):
+        measure_latencies([first], tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 # --- trained for real, with toy networks ---

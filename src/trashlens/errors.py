@@ -10,6 +10,7 @@ TrashlensError        its message is one sentence for the user: what is wrong, w
 ├── DataError         a data source or split manifest is missing or damaged
 ├── RecipeError       a recipe contradicts itself or names what does not exist
 ├── TrainingError     training had to stop
+│   └── DivergenceError   the loss is not finite
 ├── ExportError       an exported network does not agree with its checkpoint
 ├── TrackingError     W&B or GitHub refused or did not answer, or has no such bundle
 ├── BenchmarkError    something that is measured did not start, or stopped answering
@@ -23,6 +24,7 @@ __all__ = [
     "BenchmarkError",
     "BundleError",
     "DataError",
+    "DivergenceError",
     "ExportError",
     "FeedbackError",
     "HubError",
@@ -83,6 +85,10 @@ class RecipeError(TrashlensError):
 
 class TrainingError(TrashlensError):
     """Training had to stop; what is on disk stays usable."""
+
+
+class DivergenceError(TrainingError):
+    """The loss is not finite: the same recipe would end so again."""
 
 
 class ExportError(TrashlensError):

@@ -1,6 +1,7 @@
 """Write files and folders so that a reader, or a kill, finds the whole old or the whole new one."""
 
 import hashlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,10 +18,12 @@ def hash_file(path: Path) -> str:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write `data` as the file `path`, in one step."""
-    staging = path.with_name(f".{path.name}.new")
+    """Write `data` as the file `path`, in one step; of several processes at once, the last one's stays."""
+    # Not by tempfile.mkstemp, whose files only their owner may read.
+    staging = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
-        staging.write_bytes(data)
+        with staging.open("xb") as file:
+            file.write(data)
         staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)

@@ -85,7 +85,6 @@ def _report(study: "Study", space: "Space", folder: Path, *, record: bool) -> No
     print(f"Results: {folder / 'results.csv'}, {folder / 'results.json'}")
     write_pictures({"pareto": figure}, folder)
     if record and not study.user_attrs.get("recorded"):
-        study.set_user_attr("recorded", True)
         rows = [
             {"trial": one.trial, "state": one.state, "front": one.front, "macro_f1": one.macro_f1}
             | {"time_ratio": one.time_ratio, "network": one.network}
@@ -96,3 +95,4 @@ def _report(study: "Study", space: "Space", folder: Path, *, record: bool) -> No
         with track(config, name=space.name, folder=folder, job_type="search", group=space.name) as run:
             run.log_rows("trials", rows, step=0)
             run.log_drawings({"pareto": figure}, step=0)
+        study.set_user_attr("recorded", True)  # only now: one that was refused is sent the next time

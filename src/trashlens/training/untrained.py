@@ -1,4 +1,4 @@
-"""A network as it would be served, before it is trained: for measuring what does not depend on its weights."""
+"""A network as it would be served, before it is trained: for measuring what its training does not change."""
 
 from collections.abc import Sequence
 
@@ -19,14 +19,20 @@ def open_untrained(
     labels: Sequence[str],
     threads: int = 0,
 ) -> Classifier:
-    """Return a network exported as bundles are, in ONNX Runtime, with random weights; 0 threads for one a core.
+    """Return a network exported as bundles are, in ONNX Runtime; 0 threads for one a core.
 
-    Of the settings only those count that determine its operations, `name` and `arguments`.
+    Of the settings only those count that determine its operations, `name` and `arguments`, and of a pruned network
+    the weights file that has its widths. Other networks get random weights.
 
     Raises:
-        RecipeError: the network cannot be created.
+        RecipeError: the network cannot be created, or its weights file cannot be read.
     """
-    plain = NetworkConfig(name=config.name, arguments=config.arguments, weights="none")
+    plain = NetworkConfig(
+        name=config.name,
+        arguments=config.arguments,
+        weights=config.weights if config.widths == "weights" else "none",
+        widths=config.widths,
+    )
     network, _ = create_network(plain, classes=len(labels))
     return Classifier(
         Bundle(

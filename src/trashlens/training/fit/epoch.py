@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from accelerate.utils import set_seed
 
-from trashlens.errors import TrainingError
+from trashlens.errors import DivergenceError
 from trashlens.training.checkpoint import WEIGHTS_FILE
 from trashlens.training.evaluate import score
 from trashlens.training.fit.trainer import Trainer
@@ -32,7 +32,7 @@ def train_epoch(
     The means are over the first process's photos, the throughput is that of all.
 
     Raises:
-        TrainingError: the loss is not finite.
+        DivergenceError: the loss is not finite.
     """
     accelerator = trainer.accelerator
     seed = recipe.seed + 1000 * (epoch + 1)
@@ -57,7 +57,7 @@ def train_epoch(
         values = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))
         if not np.isfinite(values["loss"]):
             kept = recipe.output if (recipe.output / WEIGHTS_FILE).is_file() else "none yet"
-            raise TrainingError(
+            raise DivergenceError(
                 f"The loss became {values['loss']} at step {step} (epoch {epoch + 1}). Last good checkpoint: "
                 f"{kept}. Try a lower --schedule.learning_rate or --precision=no, with another --output."
             )

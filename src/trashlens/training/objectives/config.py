@@ -59,7 +59,8 @@ class ObjectiveConfig:
     focal_gamma: float = 2.0
     """How strongly the focal loss looks away, dimensionless; 0 is cross entropy."""
     label_smoothing: float = 0.1
-    """Probability mass spread over all classes before any of the losses (Szegedy et al. 2016)."""
+    """Probability mass spread over all classes (Szegedy et al. 2016); not used by `f1`, which counts the classes
+    that a batch has."""
     class_weight_power: float = 0.5
     """Weights are (1 / class frequency) to this power: 0 for none, 1 for fully balanced; not used by `f1`."""
     auxiliary_weight: float = 0.3

@@ -25,7 +25,7 @@ def f1_loss(logits: Tensor, shares: Tensor) -> Tensor:
     "F-measure as the error function to train neural networks"; for many classes Bénédict et al. 2021): F1 of a
     class is 2 · sum of p · share / (sum of p + sum of shares), sums over the photos. The mean is over the classes
     that the batch has: another one's F1 is 0 whatever the answers are, and what they wrongly give to it is
-    missing from their own class already.
+    missing from their own class already. Shares must not be smoothed: a batch would seem to have all classes.
     """
     p = logits.softmax(dim=1)
     labelled = shares.sum(dim=0)

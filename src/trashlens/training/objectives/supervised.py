@@ -21,7 +21,8 @@ class Supervised(nn.Module):
     Labels may be mixed (mixup, Zhang et al. 2018). Cross entropy and focal loss are the weighted mean over the
     photos, each of which weighs what its labels do: with cross entropy the number of `torch.nn.CrossEntropyLoss`
     for hard labels without smoothing. Otherwise torch weighs the classes inside a photo's sum instead, which moves
-    the best answer to a label spread over all classes towards the rare ones. F1 weighs the classes by itself.
+    the best answer to a label spread over all classes towards the rare ones. F1 weighs the classes by itself, and
+    takes the labels unsmoothed: a smoothed batch would seem to have all classes.
     """
 
     weights: Tensor
@@ -54,7 +55,7 @@ class Supervised(nn.Module):
             case "focal":
                 losses = focal_losses(logits.float(), self._smooth(shares), self.focal_gamma)
             case "f1":
-                return {"loss": f1_loss(logits.float(), self._smooth(shares))}
+                return {"loss": f1_loss(logits.float(), shares)}
         return {"loss": (weights * losses).sum() / weights.sum()}
 
     def _smooth(self, shares: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ class TrialSampler(BaseSampler):
 
     Multi-objective TPE (Ozaki et al. 2022, doi:10.1613/jair.1.13188) suits tens of trials, where NSGA-II,
     Optuna's default for several objectives, would still be in its first, random population of 50. One seed in
-    several processes would let them draw the same first trials; a seed for each number does not, and a search
-    that was interrupted draws what it would have drawn anyway.
+    several processes would let them draw the same first trials; a seed for each number does not, and the first,
+    random trials are the same whoever draws them. What later ones draw depends on the results by then as well.
     """
 
     def __init__(self, seed: int) -> None:

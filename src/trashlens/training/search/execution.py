@@ -12,7 +12,7 @@ from optuna.exceptions import TrialPruned
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from trashlens.errors import TrainingError
+from trashlens.errors import DivergenceError, RecipeError, TrainingError, TrashlensError
 from trashlens.training.checkpoint import read_record
 from trashlens.training.data import LABELS
 from trashlens.training.fit import fit
@@ -27,7 +27,7 @@ from trashlens.training.study.standing import format_duration
 __all__ = ["Searcher", "conduct_search"]
 
 FAILURES = 3
-"""Trials in a row whose training stops, after which the fault is taken to be elsewhere."""
+"""Trials in a row whose loss does not stay finite, after which the fault is taken to be elsewhere."""
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 logger = logging.getLogger(__name__)
@@ -36,22 +36,24 @@ logger = logging.getLogger(__name__)
 def conduct_search(study: Study, searcher: "Searcher") -> bool:
     """Run trials until all of the search's have ended or run elsewhere; say whether all have ended.
 
-    Ctrl-C leaves the trial for this or another process to go on with, from its last whole epoch where that
-    reaches its folder. A trial whose process was killed goes on likewise, once its heartbeat is overdue.
+    Ctrl-C, or what can be mended (no room, no connection), ends this process and leaves the trial for this or
+    another one to go on with, from its last whole epoch where that reaches its folder. A trial whose process was
+    killed goes on likewise, once its heartbeat is overdue. Failed for good is one whose loss is not finite, or
+    whose settings cannot work together.
 
     Raises:
-        RecipeError: a trial's settings cannot work together.
+        RecipeError: a trial's settings cannot work together, or its weights cannot be had.
         DataError: the photos cannot be prepared.
-        TrainingError: training stopped in several trials in a row.
+        TrainingError: training had to stop, or diverged in several trials in a row.
     """
     failures = 0
     while (left := _count_left(study, searcher.space)) > 0 and failures < FAILURES:
         _announce(study, searcher.space, left)
+        searcher.current = None  # what ends before the next one begins is not about the last one
         try:
-            study.optimize(searcher.run, n_trials=1, catch=(TrainingError,))
-        except KeyboardInterrupt:
-            if searcher.current is not None:
-                queue_again(study, _frozen(study, searcher.current))
+            study.optimize(searcher.run, n_trials=1, catch=(DivergenceError,))
+        except (KeyboardInterrupt, TrashlensError, OSError):
+            _leave(study, searcher.current)
             raise
         failed = searcher.current is not None and (
             _frozen(study, searcher.current).state == TrialState.FAIL
@@ -81,7 +83,7 @@ class Searcher:
     """Of the search; each trial has one below it."""
     stopwatch: Stopwatch = dataclasses.field(init=False)
     current: int | None = None
-    """The number of the trial that runs, or ran last."""
+    """The number of the trial that runs, or ran last; None while one is asked for."""
 
     def __post_init__(self) -> None:
         self.stopwatch = Stopwatch(self.reference, LABELS)
@@ -90,21 +92,26 @@ class Searcher:
         """Train a trial; return its macro F1 on the validation photos, and its network's time.
 
         The F1 is of the checkpoint that training keeps, the epoch of highest validation accuracy. A trial that
-        draws what another one has drawn is not trained again: recipes are deterministic.
+        draws what another one has drawn, which came to its end or was stopped, ends as that one did: the seed is
+        the same, so that training it again would say next to nothing. Two that run at once are both trained.
 
         Raises:
             TrialPruned: others were better at the same epoch.
-            TrainingError: the loss is not finite.
+            DivergenceError: the loss is not finite.
+            TrashlensError: anything else that keeps it from being trained.
         """
         self.current, start = trial.number, time.perf_counter()
         name = trial.user_attrs.get("folder", f"trial-{trial.number:03d}")
         trial.set_user_attr("folder", name)
-        recipe = make_recipe(self.space, draw_values(self.space, trial), self.folder / name)
+        values = draw_values(self.space, trial)
+        try:
+            recipe = make_recipe(self.space, values, self.folder / name)
+        except RecipeError as error:
+            trial.set_user_attr("problem", str(error))
+            raise
         same = _find_same(trial.study, trial)
         if same is not None:
-            for key, value in {**same.user_attrs, "same_as": same.number}.items():
-                trial.set_user_attr(key, value)
-            return (same.values[0], same.values[1])
+            return _repeat(trial, same)
         network = self._find_time(trial, recipe)
         try:
             fit(
@@ -113,7 +120,7 @@ class Searcher:
                 watch=_Watch(trial, recipe, self.space, network.ratio),
                 splits=("val",),
             )
-        except TrainingError as error:
+        except DivergenceError as error:
             trial.set_user_attr("problem", str(error))
             raise
         finally:
@@ -128,7 +135,10 @@ class Searcher:
         return float(record["val"]["val/macro_f1"]), network.ratio
 
     def _find_time(self, trial: Trial, recipe: Recipe) -> NetworkTime:
-        """Return the time of a trial's network: equal networks have one time, measured once for the search."""
+        """Return the time of a trial's network: the one that the search knows of an equal network, if any.
+
+        Two processes that begin with equal networks at once measure both, and may get slightly different times.
+        """
         wanted = name_operations(recipe)
         for other in trial.study.get_trials(deepcopy=False):
             known = other.user_attrs.get("time")
@@ -180,10 +190,32 @@ def _announce(study: Study, space: Space, left: int) -> None:
     logger.info("%d of %d trials are left%s.", left, space.trials, eta)
 
 
+def _leave(study: Study, number: int | None) -> None:
+    """Queue the trial that a process leaves, unless it came to its end, failed for good or is queued already."""
+    for trial in standing_trials(study):
+        if (
+            trial.number == number
+            and trial.state == TrialState.FAIL
+            and "problem" not in trial.user_attrs
+        ):
+            queue_again(study, trial)
+
+
 def _find_same(study: Study, trial: Trial) -> FrozenTrial | None:
-    """Return a finished trial that drew the same."""
-    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return next((other for other in finished if other.params == trial.params), None)
+    """Return a complete trial, or else a stopped one, that drew the same."""
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    same = [other for other in ended if other.params == trial.params]
+    return min(same, key=lambda other: other.state == TrialState.PRUNED, default=None)
+
+
+def _repeat(trial: Trial, same: FrozenTrial) -> tuple[float, float]:
+    """Let a trial end as another one that drew the same."""
+    known = {key: value for key, value in same.user_attrs.items() if key != "continues"}
+    for key, value in {**known, "same_as": same.number}.items():
+        trial.set_user_attr(key, value)
+    if same.state == TrialState.PRUNED:
+        raise TrialPruned
+    return (same.values[0], same.values[1])
 
 
 def _frozen(study: Study, number: int) -> Any:

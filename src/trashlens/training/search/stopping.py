@@ -9,9 +9,10 @@ So the rule is our own. It needs no second curve, since a network's time is know
     macro F1 that is higher by `margin` or more, and their networks take no longer.
 
 That is Pareto dominance at equal effort, as in multi-objective asynchronous successive halving (Schmucker et al.
-2021, arXiv:2106.12639), without its rungs and quotas: the fastest network so far is never stopped, however weak.
-All trials have equally long schedules, so that equal epochs stand at equal learning rates. A trial that catches up
-late is lost; `dominators` and `margin` say how much of that risk is taken.
+2021, arXiv:2106.12639), without its rungs and quotas: a network that is faster than all others is never stopped,
+however weak; of several trials of the fastest network the weaker ones may be. All trials have equally long
+schedules, so that equal epochs stand at equal learning rates. A trial that catches up late is lost; `dominators`
+and `margin` say how much of that risk is taken.
 """
 
 from collections.abc import Sequence

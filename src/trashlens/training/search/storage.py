@@ -1,6 +1,7 @@
 """Where a search is kept: an Optuna study in SQLite here, or in any database that several machines reach."""
 
 import dataclasses
+import datetime
 import json
 import time
 import warnings
@@ -12,6 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection, column, event, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from trashlens.errors import RecipeError, first_line
@@ -25,6 +27,7 @@ GRACE = 3
 """A process that has not said for so many heartbeats that it works is taken for dead."""
 ATTEMPTS = 5
 """Two processes that create the same tables at the same moment disturb each other."""
+HEARTBEATS = table("trial_heartbeats", column("trial_id"))
 
 
 def open_study(
@@ -72,31 +75,72 @@ def standing_trials(study: Study) -> list[FrozenTrial]:
 
 def queue_again(study: Study, trial: FrozenTrial) -> None:
     """Let the next process that is free go on with a trial that was interrupted."""
-    study.enqueue_trial(trial.params, user_attrs={**trial.user_attrs, "continues": trial.number})
+    queued = trial.system_attrs.get("fixed_params", {})  # of a trial that ended before it drew
+    study.enqueue_trial(
+        {**queued, **trial.params}, user_attrs={**trial.user_attrs, "continues": trial.number}
+    )
 
 
 def recover(study: Study) -> None:
-    """Queue the trials whose process has been silent for too long, because it was killed."""
+    """Queue the trials whose process has been silent for too long, because it was killed or never spoke."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
 
 
+class _SharedStorage(RDBStorage):
+    """Optuna's storage, whose trials are each taken by one process, and taken up where that one ended at once."""
+
+    def __init__(self, url: str, heartbeat_s: int) -> None:
+        # SQLite waits for another process's write instead of raising that it is locked.
+        arguments: dict[str, Any] = {"timeout": 60} if url.startswith("sqlite") else {}
+        with warnings.catch_warnings():
+            # Experimental for years, and the only way to learn that a process was killed.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__(
+                url,
+                engine_kwargs={"connect_args": arguments},
+                heartbeat_interval=heartbeat_s,
+                grace_period=GRACE * heartbeat_s,
+                heartbeat_stale_trial_callback=queue_again,
+            )
+        self.grace = datetime.timedelta(seconds=GRACE * heartbeat_s)
+        if self.engine.dialect.name == "sqlite":
+            self.engine.dispose()  # of the connections that are made without these
+            event.listen(self.engine, "connect", _begin_no_transaction)
+            event.listen(self.engine, "begin", _begin_for_writing)
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        """Return also the trials whose process ended before its first heartbeat, which Optuna leaves out."""
+        with self.engine.connect() as connection:
+            beating = set(connection.scalars(select(HEARTBEATS.c.trial_id)))
+        running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
+        earliest = datetime.datetime.now() - self.grace  # Optuna's times are local ones too
+        silent = [
+            trial._trial_id
+            for trial in running
+            if trial._trial_id not in beating and (trial.datetime_start or earliest) < earliest
+        ]
+        return super()._get_stale_trial_ids(study_id) + silent
+
+
+def _begin_no_transaction(connection: Any, _record: object) -> None:
+    """Leave it to `_begin_for_writing` to begin transactions, as SQLAlchemy's documentation of SQLite says."""
+    connection.isolation_level = None
+
+
+def _begin_for_writing(connection: Connection) -> None:
+    """Keep others from writing between a look and the write that depends on it.
+
+    Optuna takes a queued trial by SELECT FOR UPDATE, of which SQLite knows only the first word.
+    """
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def _connect(url: str, heartbeat_s: int) -> RDBStorage:
-    # SQLite waits for another process's write instead of raising that it is locked.
-    arguments: dict[str, Any] = {"timeout": 60} if url.startswith("sqlite") else {}
     for attempt in range(ATTEMPTS):
         try:
-            with warnings.catch_warnings():
-                # Experimental for years, and the only way to learn that a process was killed.
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                return RDBStorage(
-                    url,
-                    engine_kwargs={"connect_args": arguments},
-                    heartbeat_interval=heartbeat_s,
-                    grace_period=GRACE * heartbeat_s,
-                    heartbeat_stale_trial_callback=queue_again,
-                )
+            return _SharedStorage(url, heartbeat_s)
         except SQLAlchemyError as error:
             if attempt == ATTEMPTS - 1:
                 raise _refuse(error) from error

@@ -3,9 +3,12 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trashlens.benchmark.classifiers import time_classifiers
 from trashlens.classifier import Classifier
+from trashlens.errors import RecipeError
+from trashlens.files import hash_file
 from trashlens.machine import processor_name
 from trashlens.training.recipe import Recipe
 from trashlens.training.untrained import open_untrained
@@ -48,10 +51,10 @@ class Stopwatch:
         self.opened: Classifier | None = None
 
     def measure(self, recipe: Recipe) -> NetworkTime:
-        """Time a recipe's network, with random weights: its time does not depend on them.
+        """Time a recipe's network, with random weights, on which its time does not depend, or a pruned one's own.
 
         Raises:
-            RecipeError: the network cannot be created.
+            RecipeError: the network cannot be created, or a pruned one's weights cannot be read.
         """
         self.opened = self.opened or self._open(self.reference)
         same = name_operations(recipe) == name_operations(self.reference)
@@ -74,7 +77,19 @@ class Stopwatch:
 
 
 def name_operations(recipe: Recipe) -> str:
-    """Return what determines how long a recipe's network takes: its name, arguments and input size."""
+    """Return what determines how long a recipe's network takes: name, arguments, input size and pruned widths.
+
+    Raises:
+        RecipeError: the weights file that has its widths cannot be read.
+    """
     network = recipe.network
     arguments = "".join(f" {name}={value}" for name, value in sorted(network.arguments.items()))
-    return f"{network.name}{arguments}, {recipe.preprocess.size_px} px"
+    named = f"{network.name}{arguments}, {recipe.preprocess.size_px} px"
+    if network.widths == "own":
+        return named
+    try:
+        return f"{named}, widths of {hash_file(Path(network.weights))[:12]}"
+    except OSError as error:
+        raise RecipeError(
+            f"The weights {network.weights} cannot be read. Give a pruned network's file."
+        ) from error

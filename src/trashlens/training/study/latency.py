@@ -9,7 +9,7 @@ from typing import Any
 
 from trashlens.benchmark.classifiers import time_classifiers
 from trashlens.classifier import Classifier
-from trashlens.errors import DataError
+from trashlens.errors import DataError, RecipeError
 from trashlens.files import replace_file
 from trashlens.image import Preprocess
 from trashlens.machine import processor_name
@@ -48,11 +48,14 @@ class Latencies:
 
 
 def name_served(record: RunRecord) -> str:
-    """Return what tells apart networks of different speed: name, arguments and input size.
+    """Return what tells apart networks of different speed: name, arguments, input size and pruned widths.
 
     How a network was trained changes none of its operations.
     """
-    return f"{name_network(record.recipe)}, {record.recipe['preprocess']['size_px']} px"
+    named = f"{name_network(record.recipe)}, {record.recipe['preprocess']['size_px']} px"
+    return (
+        f"{named}, widths of {(record.weights_sha256 or 'a file')[:12]}" if _is_pruned(record) else named
+    )
 
 
 def read_latencies(folder: Path) -> Latencies | None:
@@ -83,7 +86,7 @@ def measure_latencies(records: Iterable[RunRecord], folder: Path) -> Latencies:
     time does not depend on them, and a report needs no checkpoint.
 
     Raises:
-        RecipeError: a network cannot be created.
+        RecipeError: a network cannot be created, as a pruned one, whose widths no record has.
     """
     networks = {name_served(record): record for record in records}
     classifiers = {name: _open(record) for name, record in networks.items()}
@@ -106,9 +109,18 @@ def measure_latencies(records: Iterable[RunRecord], folder: Path) -> Latencies:
 def _open(record: RunRecord) -> Classifier:
     """Return the network of a record, exported as bundles are, with random weights."""
     recipe: dict[str, Any] = record.recipe
+    if _is_pruned(record):
+        raise RecipeError(
+            f"The time of {record.variant} cannot be measured: a record does not keep a pruned network's widths. "
+            "Leave the variant out of the report, and compare its bundle with `trashlens compression`."
+        )
     return open_untrained(
         NetworkConfig(**{key: recipe["network"][key] for key in ("name", "arguments")}),
         Preprocess.from_json(recipe["preprocess"]),
         role=recipe["role"],
         labels=record.labels,
     )
+
+
+def _is_pruned(record: RunRecord) -> bool:
+    return bool(record.recipe["network"].get("widths") == "weights")
