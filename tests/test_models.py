@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from conftest import LABELS
 
 from trashlens.bundle import ROLES, Bundle, load_bundle, load_bundles
 from trashlens.training.data import DataConfig, read_originals
+from trashlens.training.pruning import count_cost
 from trashlens.training.recipe import parse_recipe
 from trashlens.training.report import evaluate_bundles
 from trashlens.training.study.plan import describe_recipe
@@ -156,3 +158,20 @@ def test_the_recorded_accuracy_is_found_again_on_the_real_photos(bundles: dict[s
         found, recorded = (b.metrics["test"]["accuracy"] for b in (measured[role], bundle))
         # One photo on the fence may fall to the other side on another processor.
         assert abs(found - recorded) <= 1.5 / 430
+
+
+def test_the_pruned_sibling_is_what_its_report_says() -> None:
+    folder = ROOT / "data" / "pruning"
+    report = json.loads((folder / "report.json").read_text())
+    student, pruned = Bundle.load(MODELS / "student"), Bundle.load(folder / "student")
+    assert (report["before"]["bundle"], report["after"]["bundle"]) == (
+        student.short_id,
+        pruned.short_id,
+    )
+    for side, bundle in (("before", student), ("after", pruned)):
+        cost = count_cost(bundle.model, size_px=bundle.preprocess.size_px)
+        assert report[side]["macs"] == cost.macs
+        assert report[side]["accuracy"]["test"]["accuracy"] == bundle.metrics["test"]["accuracy"]
+    assert report["shares"]["macs"] <= 0.3
+    assert report["accuracy_lost"]["test"] <= 0.02
+    assert report["times_as_fast"]["low"] >= 2
