@@ -167,7 +167,9 @@ class _Watch:
         others = [
             Curve(number=other.number, time=other.user_attrs["time"]["ratio"], f1=other.user_attrs["f1"])
             for other in standing_trials(self.trial.study)
-            if other.number != self.trial.number and {"time", "f1"} <= set(other.user_attrs)
+            if other.number != self.trial.number
+            and {"time", "f1"} <= set(other.user_attrs)
+            and "same_as" not in other.user_attrs  # which would count one network twice
         ]
         own = Curve(number=self.trial.number, time=self.ratio, f1=self.f1)
         dominators = find_dominators(own, others, self.space.stopping)
