@@ -106,8 +106,9 @@ def test_the_numbers_are_those_of_the_records(lineup: Lineup, bundles: dict[str,
         confusion = table(tree, f"the {role} named")
         counts = [[int(cell or 0) for cell in confusion[label]] for label in LABELS]
         assert counts == test["confusion"]
-    assert "memory" not in summary
-    assert "Memory was not recorded." in text(tree)
+    memory_mb = [bundles[role].metrics["latency"]["memory_mb"] for role in ROLES]
+    assert summary["memory"] == [f"{one:.0f} MB" for one in memory_mb]
+    assert "Memory was not recorded." not in text(tree)
     test = bundles["teacher"].metrics["test"]
     told = f"Scores on {test['photos']} photos that the networks never trained on"
     assert told in text(tree)
@@ -222,11 +223,17 @@ def test_a_role_that_is_not_there_is_named_and_has_dashes(lineup: Lineup) -> Non
     assert list(rows) == ["teacher minus student"]
 
 
-def test_memory_is_there_once_it_is_recorded(bundles: dict[str, Bundle]) -> None:
-    teacher = change(bundles["teacher"], "latency", "memory_mb", value=81.4)
-    tree = read(render_scores(serve({**bundles, "teacher": teacher}), WORDS))
-    assert table(tree, "Each network in numbers")["memory"] == ["81 MB", "–", "–"]
-    assert "Memory was not recorded." not in text(tree)
+def test_memory_that_was_not_recorded_is_said_to_be_missing(bundles: dict[str, Bundle]) -> None:
+    latencies = {
+        role: {key: value for key, value in bundle.metrics["latency"].items() if key != "memory_mb"}
+        for role, bundle in bundles.items()
+    }
+    older = {role: change(bundles[role], "latency", value=one) for role, one in latencies.items()}
+    tree = read(render_scores(serve(older), WORDS))
+    assert "memory" not in table(tree, "Each network in numbers")
+    assert "Memory was not recorded." in text(tree)
+    tree = read(render_scores(serve({**older, "teacher": bundles["teacher"]}), WORDS))
+    assert table(tree, "Each network in numbers")["memory"][1:] == ["–", "–"]
 
 
 def test_other_test_photos_are_said_to_be_others(bundles: dict[str, Bundle]) -> None:

@@ -15,7 +15,6 @@ import wandb
 
 from trashlens.bundle import Bundle
 from trashlens.files import hash_file
-from trashlens.training.checkpoint import CHECKPOINT_FILES, WEIGHTS_FILE
 
 __all__ = ["Version", "bundle_version", "checkpoint_reference", "checkpoint_version", "data_version"]
 
@@ -80,14 +79,15 @@ def checkpoint_version(
     folder: Path, record: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]
 ) -> Version:
     """Return the version of a complete checkpoint; `record` is its checkpoint.json."""
-    reference = checkpoint_reference(record, hash_file(folder / WEIGHTS_FILE))
+    weights = folder / "model.safetensors"
+    reference = checkpoint_reference(record, hash_file(weights))
     known = ("epoch", "val", "test", "environment")
     return Version(
         name=reference["name"],
         type=reference["type"],
         aliases=(reference["alias"], _short(reference["sha256"])),
         sha256=reference["sha256"],
-        files=tuple(folder / name for name in CHECKPOINT_FILES),
+        files=(weights, folder / "checkpoint.json"),
         metadata={"network": record["recipe"]["network"]["name"], **{k: record.get(k) for k in known}},
         inputs=inputs,
     )
