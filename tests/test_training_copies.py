@@ -13,7 +13,7 @@ from conftest import LABELS, toy_bundle, toy_model
 from trashlens.__main__ import main
 from trashlens.bundle import MAPS, Bundle
 from trashlens.classifier import Classifier
-from trashlens.errors import ExportError
+from trashlens.errors import DataError, ExportError
 from trashlens.image import Preprocess
 from trashlens.training import export as export_module
 from trashlens.training.class_maps import add_class_maps, drop_class_maps
@@ -139,7 +139,7 @@ def test_what_cannot_be_copied_is_refused(original: Path, config: ExportConfig, 
         copy_bundle(tmp_path / "int8", tmp_path, config)
     folded = dataclasses.replace(Bundle.load(original), provenance={"data": {"split": "grouped"}})
     folded.write(tmp_path / "folded")
-    with pytest.raises(ExportError, match="another split"):
+    with pytest.raises(DataError, match="another split"):
         copy_bundle(tmp_path / "folded", tmp_path, config)
     assert not (tmp_path / "teacher").exists()
 

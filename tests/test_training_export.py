@@ -20,9 +20,9 @@ from trashlens.scoreboard import format_table
 from trashlens.training import export as export_module
 from trashlens.training import report
 from trashlens.training.checkpoint import read_checkpoint, write_checkpoint
-from trashlens.training.data import read_photos
+from trashlens.training.data import check_prepared, read_photos
 from trashlens.training.evaluate import NEVER
-from trashlens.training.export import ExportConfig, check_split, export_bundle, fit_temperature
+from trashlens.training.export import ExportConfig, export_bundle, fit_temperature
 from trashlens.training.graph import to_onnx
 from trashlens.training.networks import NetworkConfig, create_network, fit_head
 from trashlens.training.recipe import parse_recipe
@@ -249,7 +249,7 @@ def test_photos_of_another_split_are_refused_and_ones_own_are_not(
     record = json.loads((folded / "checkpoint.json").read_text())
     record["data"] = {"split": "grouped", "seed": None, "fold": 2, "manifest": "trashnet-grouped.csv"}
     (folded / "checkpoint.json").write_text(json.dumps(record))
-    with pytest.raises(ExportError, match=r"another split .* \(trashnet-grouped\.csv\)"):
+    with pytest.raises(DataError, match=r"another split .* \(trashnet-grouped\.csv\)"):
         export_bundle(folded, tmp_path / "models", ExportConfig(photos=processed / "val"))
     shutil.copytree(processed / "val", tmp_path / "own")
     assert export_bundle(folded, tmp_path / "models", ExportConfig(photos=tmp_path / "own")).is_dir()
@@ -262,22 +262,32 @@ def test_photos_of_another_data_set_are_refused_and_its_own_are_named(
         shutil.copytree(processed, tmp_path / "data" / name)
         record = json.loads((processed / "data.json").read_text())
         (tmp_path / "data" / name / "data.json").write_text(json.dumps({**record, "dataset": dataset}))
-    litter = tmp_path / "litter"
+    other, own = tmp_path / "data/processed", tmp_path / "data/processed-taco"
+    litter, models, bundles = tmp_path / "litter", tmp_path / "models", tmp_path / "bundles"
     shutil.copytree(checkpoint, litter)
     record = json.loads((litter / "checkpoint.json").read_text())
-    learned = json.loads((tmp_path / "data/processed-taco/data.json").read_text())
+    learned = json.loads((own / "data.json").read_text())
     (litter / "checkpoint.json").write_text(json.dumps({**record, "data": learned}))
-    given = ["export", str(litter), f"--models={tmp_path / 'models'}", "--photos"]
-    assert main([*given, str(tmp_path / "data/processed/val")]) == 2
-    own = tmp_path / "data/processed-taco/val"
-    said = capsys.readouterr().err
-    assert "is of garythung/trashnet, and the network learned from TACO. Give photos of its own" in said
-    assert f"with --photos, such as {own}." in said
-    assert not (tmp_path / "models").exists()
-    check_split(learned, own)
+    bundle = export_bundle(litter, bundles, ExportConfig(photos=own / "val"))
+    int8 = ["--weights=int8", f"--photos={own / 'val'}"]
+    commands = (
+        (["export", str(litter)], "--photos", other / "val"),
+        (["export", str(litter), *int8], "--calibration", other / "train"),
+        (["export", str(bundle), *int8], "--calibration", other / "train"),
+        (["export", str(bundle), "--format=torchscript"], "--photos", other / "val"),
+        (["prune", str(litter), "--macs_share=0.5"], "--processed", other),
+    )
+    for words, option, photos in commands:
+        place = "output" if "prune" in words or "--format=torchscript" in words else "models"
+        assert main([*words, f"{option}={photos}", f"--{place}={models}"]) == 2
+        said = capsys.readouterr().err
+        assert "is of garythung/trashnet, and the network learned from TACO." in said
+        assert f"Give photos of its own with {option}, such as those in {own}." in said
+        assert not models.exists()
+    check_prepared(learned, own / "val", option="--photos")
     # Records from before there were several data sets name none.
-    check_split({"split": "official"}, own)
-    check_split(learned, processed / "val")
+    check_prepared({"split": "official"}, own / "val", option="--photos")
+    check_prepared(learned, processed / "val", option="--photos")
 
 
 def test_temperature_finds_the_one_that_made_the_labels() -> None:

@@ -14,7 +14,7 @@ from trashlens.training.export import (
     CALIBRATION_PHOTOS,
     ExportConfig,
     calibrate_bundle,
-    check_split,
+    check_photos,
     quantise_bundle,
 )
 from trashlens.training.graph import PERCENTILE, resize_input
@@ -36,9 +36,8 @@ def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
 
     Raises:
         BundleError: the bundle is missing or damaged.
-        DataError: there are no prepared photos.
-        ExportError: int8 costs too much, the photos are of another data set or split, or this cannot be copied so;
-            what lay there stays in place.
+        DataError: there are no prepared photos, or of another data set or split.
+        ExportError: int8 costs too much, or this cannot be copied so; what lay there stays in place.
     """
     former = Bundle.load(folder)
     target = models / former.role
@@ -54,7 +53,7 @@ def copy_bundle(folder: Path, models: Path, config: ExportConfig) -> Path:
             f"The copy would replace {folder}, which others are measured against. Give another folder with "
             "--models, such as models/live."
         )
-    check_split(former.provenance.get("data") or {}, config.photos)
+    check_photos(former.provenance.get("data") or {}, config)
     images, labels = read_photos(config.photos, former.labels, former.preprocess)
     classifier = Classifier(former)
     exact = np.concatenate([classifier.infer(image[None]) for image in images])

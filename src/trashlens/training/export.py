@@ -16,17 +16,11 @@ from torch import nn
 
 from trashlens.bundle import Bundle
 from trashlens.classifier import Classifier
-from trashlens.errors import DataError, ExportError
+from trashlens.errors import ExportError
 from trashlens.files import hash_file
 from trashlens.training.checkpoint import WEIGHTS_FILE, Checkpoint, read_checkpoint
 from trashlens.training.class_maps import explain_bundle
-from trashlens.training.data import (
-    datasets_differ,
-    name_processed,
-    read_data_record,
-    read_photos,
-    splits_differ,
-)
+from trashlens.training.data import check_prepared, read_photos
 from trashlens.training.evaluate import NEVER, accepted, choose_threshold, score
 from trashlens.training.graph import quantise, to_onnx
 
@@ -34,7 +28,7 @@ __all__ = [
     "CALIBRATION_PHOTOS",
     "ExportConfig",
     "calibrate_bundle",
-    "check_split",
+    "check_photos",
     "export_bundle",
     "fit_temperature",
     "quantise_bundle",
@@ -87,12 +81,11 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
 
     Raises:
         TrainingError: there is no whole checkpoint.
-        DataError: there are no prepared photos.
-        ExportError: torch and ONNX Runtime disagree, int8 costs too much, or the photos are of another data
-            set or split than the checkpoint's; an earlier bundle stays in place.
+        DataError: there are no prepared photos, or of another data set or split than the checkpoint's.
+        ExportError: torch and ONNX Runtime disagree, or int8 costs too much; an earlier bundle stays in place.
     """
     checkpoint = read_checkpoint(folder)
-    check_split(checkpoint.record["data"], config.photos)
+    check_photos(checkpoint.record["data"], config)
     recipe = checkpoint.record["recipe"]
     preprocess = checkpoint.preprocess
     if config.size_px is not None:
@@ -124,6 +117,17 @@ def export_bundle(folder: Path, models: Path, config: ExportConfig = ExportConfi
     return models / final.role
 
 
+def check_photos(learned: Mapping[str, Any], config: ExportConfig) -> None:
+    """Refuse photos of another data set or split than the network `learned` from, by its record.
+
+    Raises:
+        DataError: those of `config` are.
+    """
+    check_prepared(learned, config.photos, option="--photos")
+    if config.weights == "int8":
+        check_prepared(learned, config.calibration, option="--calibration")
+
+
 def calibrate_bundle(
     bundle: Bundle, logits: NDArray[np.float32], labels: NDArray[np.int64], config: ExportConfig
 ) -> Bundle:
@@ -153,31 +157,6 @@ def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
     return float(np.exp(found.x))
-
-
-def check_split(learned: Mapping[str, Any], photos: Path) -> None:
-    """Refuse prepared photos of another data set or split than the network `learned` from.
-
-    Another set says nothing of its answers to the own one; of another split it may have seen some photos.
-
-    Raises:
-        ExportError: they are of another one.
-    """
-    try:
-        record = read_data_record(photos.parent)
-    except DataError:
-        return  # photos of one's own
-    if datasets_differ(learned, record):
-        own = name_processed(learned["dataset"], learned.get("fold"))
-        raise ExportError(
-            f"{photos} is of {record['dataset']}, and the network learned from {learned['dataset']}. "
-            f"Give photos of its own with --photos, such as {photos.parent.parent / own / photos.name}."
-        )
-    if splits_differ(learned, record):
-        raise ExportError(
-            f"{photos} is of another split than the one the network learned from ({learned.get('manifest')}): "
-            "some of these photos it was trained on. Give its own with --photos."
-        )
 
 
 def _choose_threshold(

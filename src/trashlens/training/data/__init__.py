@@ -2,6 +2,7 @@
 
 from trashlens.training.data.augment import AugmentConfig
 from trashlens.training.data.config import DataConfig, name_processed
+from trashlens.training.data.differences import check_prepared, datasets_differ, splits_differ
 from trashlens.training.data.folders import FOLDER_SETS, TRASHNET
 from trashlens.training.data.folds import Leak, assign_folds, leak_of
 from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_photos
@@ -17,9 +18,7 @@ from trashlens.training.data.manifest import (
 from trashlens.training.data.prepare import Original, prepare_data, read_originals
 from trashlens.training.data.record import (
     RECORD_FILE,
-    datasets_differ,
     read_data_record,
-    splits_differ,
 )
 from trashlens.training.data.source import LABELS
 from trashlens.training.data.splitting import read_split
@@ -43,6 +42,7 @@ __all__ = [
     "Photo",
     "TacoConfig",
     "assign_folds",
+    "check_prepared",
     "crops_differ",
     "datasets_differ",
     "describe_crops",

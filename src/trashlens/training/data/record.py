@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from trashlens.errors import DataError
-from trashlens.training.data.folders import FOLDER_SETS
 from trashlens.training.data.manifest import SPLITS
 
 __all__ = [
     "RECORD_FILE",
     "count_photos",
-    "datasets_differ",
     "hash_content",
     "read_data_record",
-    "splits_differ",
     "write_data_record",
 ]
 
@@ -55,27 +52,3 @@ def read_data_record(processed: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{processed} holds no prepared photos. Run `trashlens data` first.") from error
     return record
-
-
-def datasets_differ(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Return whether two records of prepared photos are known to be of different sets."""
-    return len({record["dataset"] for record in (first, second) if record.get("dataset")}) > 1
-
-
-def splits_differ(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Return whether two records of prepared photos are known to part the same photos differently.
-
-    Then training photos of one may be test photos of the other. What a record does not say differs in nothing;
-    the seed counts for a random split alone, the fold for a grouped one. Of a set and a part of it each is parted
-    by itself; other sets have no photos in common.
-    """
-    if datasets_differ(first, second):
-        return _whole_set(first["dataset"]) == _whole_set(second["dataset"])
-    keys = ("split", *{"random": ("seed",), "grouped": ("fold",)}.get(second.get("split", ""), ()))
-    return any(key in first and key in second and first[key] != second[key] for key in keys)
-
-
-def _whole_set(dataset: str) -> str:
-    """Return the name of the set that a data set is, or is drawn from."""
-    known = FOLDER_SETS.get(dataset)
-    return dataset if known is None or known.part_of is None else known.part_of

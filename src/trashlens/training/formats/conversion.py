@@ -16,7 +16,7 @@ from trashlens.classifier import Classifier
 from trashlens.errors import ExportError
 from trashlens.files import hash_file, replace_folder
 from trashlens.training.checkpoint import CHECKPOINT_FILES
-from trashlens.training.data import read_photos
+from trashlens.training.data import check_prepared, read_photos
 from trashlens.training.formats.converters import FORMATS, Format
 
 __all__ = ["RECORD_FILE", "convert_bundle"]
@@ -40,13 +40,14 @@ def convert_bundle(
 
     Raises:
         BundleError: the bundle is missing or damaged.
-        DataError: there are no prepared photos.
+        DataError: there are no prepared photos, or of another data set or split than the bundle's.
         ExportError: a package is missing, something else lies at `output`, or the converted network answers
             otherwise; what lay at `output` stays.
     """
     chosen = FORMATS[name]
     bundle = read_bundle(folder)
     _check_output(output)
+    check_prepared(bundle.provenance.get("data") or {}, photos, option="--photos")
     images, _ = read_photos(photos, bundle.labels, bundle.preprocess)
     with replace_folder(output) as staging:
         target = staging / chosen.target

@@ -24,7 +24,7 @@ from trashlens.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from trashlens.training.data import read_photos
+from trashlens.training.data import check_prepared, read_photos
 from trashlens.training.parts import drop_auxiliary
 from trashlens.training.pruning.config import PruneConfig
 from trashlens.training.pruning.cost import count_macs, count_parameters
@@ -45,15 +45,15 @@ def prune_checkpoint(source: Path, config: PruneConfig) -> Path:
     Raises:
         TrainingError: there is no whole checkpoint, the bundle's graph cannot be read back, or no channels are
             left to take before the target is met.
-        DataError: there are no prepared photos.
+        DataError: there are no prepared photos, or of another data set or split than the network's.
     """
     if config.output.resolve() == source.resolve():
         raise TrainingError(f"{source} would be overwritten; give another --output.")
     is_bundle = (source / JSON_FILE).is_file()
     checkpoint = unfold_bundle(source, config) if is_bundle else read_checkpoint(source)
-    images, classes = read_photos(
-        config.processed / "train", checkpoint.labels, checkpoint.preprocess, sample=config.photos
-    )
+    learned, photos = checkpoint.record.get("data") or {}, config.processed / "train"
+    check_prepared(learned, photos, option="--processed")
+    images, classes = read_photos(photos, checkpoint.labels, checkpoint.preprocess, sample=config.photos)
     network = copy.deepcopy(checkpoint.network)
     drop_auxiliary(network)
     steps = prune_network(network, torch.from_numpy(images), torch.from_numpy(classes), config)
