@@ -100,6 +100,25 @@ def test_batch_norms_that_stay_in_the_graph_are_taken_from_it(
     np.testing.assert_allclose(logits, Classifier(other).infer(images), rtol=1e-5, atol=1e-4)
 
 
+def test_a_bias_of_a_convolution_that_is_all_zero_is_found_again(
+    bundle: Bundle, images: np.ndarray
+) -> None:
+    config = NetworkConfig(name="lcnet_035", weights="none")  # its squeeze and excite have biases
+    network = make_network(config)
+    biases = [m.bias for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.bias is not None]
+    for bias in biases:
+        torch.nn.init.zeros_(bias)
+    other = dataclasses.replace(
+        bundle,
+        model=to_onnx(network, size_px=64),
+        provenance={"recipe": {"network": dataclasses.asdict(config)}},
+    )
+    with torch.inference_mode():
+        logits = rebuild_network(other)(torch.from_numpy(images)).numpy()
+    expected = Classifier(other).infer(images)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
 def test_a_network_that_cannot_be_rebuilt_is_refused(bundle: Bundle) -> None:
     with pytest.raises(ExportError, match="is int8, of which no float network can be made"):
         rebuild_network(dataclasses.replace(bundle, weights="int8"))
@@ -108,6 +127,8 @@ def test_a_network_that_cannot_be_rebuilt_is_refused(bundle: Bundle) -> None:
     other = {"recipe": {"network": {"name": "test_resnet"}}}
     with pytest.raises(ExportError, match="are not those of the network its recipe names"):
         rebuild_network(dataclasses.replace(bundle, provenance=other))
+    with pytest.raises(ExportError, match=r"its recipe names: .*\. Choose --format openvino"):
+        PhoneNetwork(dataclasses.replace(bundle, provenance=other))
 
 
 def test_a_phone_gives_pixels_and_gets_calibrated_probabilities(

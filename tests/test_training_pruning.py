@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -207,8 +208,33 @@ def test_pruning_a_bundle_needs_no_checkpoint(
     ]
     assert main(["prune", str(bundles[0]), *arguments, "--macs_share=0.6"]) == 0
     assert macs(output) <= 0.6 * macs(source)
-    assert "--network.widths=weights" in capsys.readouterr().out
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert words[:3] == ["trashlens", "train", "student"]
+    recipe = parse_recipe(words[2], words[3:])
+    create_network(recipe.network, classes=len(LABELS))
+    assert recipe.preprocess.size_px == SIZE_PX
     assert json.loads((output / "checkpoint.json").read_text())["recipe"]["role"] == "baseline"
+
+
+def test_the_next_command_names_what_the_network_was_built_with(
+    processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = {"layers": [1, 1], "channels": [32, 32]}
+    given = ["--network.name=resnetv2_18", f"--network.arguments={json.dumps(arguments)}"]
+    recipe = parse_recipe("baseline", [*given, "--network.weights=none", "--preprocess.size_px=64"])
+    torch.manual_seed(0)
+    network, _ = create_network(recipe.network, classes=len(LABELS))
+    record = {
+        **{"recipe": recipe.to_json(), "labels": list(LABELS), "inputs": {}, "environment": {}},
+        **{"data": {}, "weights": {}, "epoch": 1, "history": []},
+    }
+    write_checkpoint(tmp_path / "whole", network, record)
+    options = [f"--processed={processed}", "--photos=32", f"--output={tmp_path / 'out'}"]
+    assert main(["prune", str(tmp_path / "whole"), *options, "--macs_share=0.8"]) == 0
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    next_recipe = parse_recipe(words[2], words[3:])
+    assert next_recipe.network.arguments == arguments
+    create_network(next_recipe.network, classes=len(LABELS))
 
 
 @pytest.mark.parametrize(

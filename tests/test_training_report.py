@@ -196,6 +196,39 @@ def test_what_a_network_learned_from_is_no_test_for_it(
         original_photos(models, DataConfig(source=str(trashnet), folder=data))
 
 
+def test_networks_of_another_data_set_are_measured_on_their_own_photos_alone(
+    models: Path,
+    processed: Path,
+    trashnet: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = dict(zip(LABELS, ("can", "cup", "foil", "jar", "lid", "straw"), strict=True))
+    for folder in models.iterdir():
+        bundle = Bundle.load(folder)
+        learned = {"data": {"dataset": "TACO", "split": "official"}}
+        labels = tuple(names[label] for label in bundle.labels)
+        dataclasses.replace(bundle, labels=labels, provenance=learned).write(folder)
+    litter = tmp_path / "litter"
+    for label, name in names.items():
+        shutil.copytree(processed / "test" / label, litter / name)
+    assert main(["evaluate", f"--models={models}", f"--photos={litter}", "--score"]) == 0
+    assert "| baseline |" in capsys.readouterr().out
+    assert main(["evaluate", f"--models={models}", f"--photos={processed / 'test'}"]) == 2
+    assert "holds no photos in folders named can, cup" in capsys.readouterr().err
+    shutil.copytree(processed / "test" / "glass", litter / "glass")
+    with pytest.raises(DataError, match=r"The teacher knows no glass, but can, .*"):
+        evaluate_bundles(models, [*labelled_photos(litter, (*names.values(), "glass"))])
+    trashnets = [f"--models={models}", f"--folder={data}"]
+    assert main(["evaluate", *trashnets, f"--source={trashnet}"]) == 2
+    assert "learned from TACO, and these photos are of garythung/trashnet" in capsys.readouterr().err
+    assert main(["evaluate", *trashnets, "--source=taco"]) == 2
+    assert (
+        f"Measure crops as prepared: --photos {data / 'processed-taco/test'}." in capsys.readouterr().err
+    )
+
+
 def test_another_fold_is_refused_and_the_own_one_is_read(
     models: Path, trashnet: Path, data: Path
 ) -> None:

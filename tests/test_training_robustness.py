@@ -356,6 +356,12 @@ def test_networks_that_learned_from_a_part_of_the_photos_are_refused(
     given = [f"--models={models}", f"--folder={tmp_path}", "--dataset=recycle", "--split=random"]
     assert main(["robustness", *given]) == 2
     assert "photos, split random, seed 0 of recycle-small: some of them" in capsys.readouterr().err
+    # Of a data set with no photo in common the numbers may be seen, but not kept as the network's own.
+    learned = {"split": "official", "dataset": "garythung/trashnet"}
+    dataclasses.replace(student, provenance={"data": learned}).write(models / "student")
+    assert main(["robustness", *given, "--write"]) == 2
+    assert "learned from garythung/trashnet, and these photos are of recycle" in capsys.readouterr().err
+    assert "robustness" not in Bundle.load(models / "student").metrics
 
 
 def test_networks_that_learned_from_the_photos_are_refused(

@@ -484,6 +484,7 @@ def test_the_random_split_is_written_and_all_categories_may_be_classes(
     ("options", "sentence"),
     [
         (["--split=grouped"], "no grouped split"),
+        (["--dataset=recycle", "--split=random"], "a data set of its own: leave out dataset recycle"),
         (["--taco.margin=2"], "taco.margin must lie"),
         (["--taco.classes=map_1"], "There is no table of classes map_1"),
         (["--taco.annotations=nowhere.json"], "There is no nowhere.json"),

@@ -1,6 +1,7 @@
 """The commands that make a network smaller and say what that saved."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,11 +38,19 @@ def prune_command(argv: Sequence[str]) -> int:
         f"{folder}: {left['macs_share']:.1%} of the multiply-adds and {left['parameters_share']:.1%} of the "
         "parameters are left. Distil it:"
     )
-    name, weights = record["recipe"]["network"]["name"], folder / WEIGHTS_FILE
-    print(
-        f"  trashlens train student --network.name={name} --network.weights={weights} "
-        "--network.widths=weights --schedule.keep_start=0"
-    )
+    recipe = record["recipe"]
+    options = {
+        "network.name": recipe["network"]["name"],
+        "network.weights": folder / WEIGHTS_FILE,
+        "network.widths": "weights",
+        "network.arguments": json.dumps(recipe["network"]["arguments"]),
+        "preprocess.size_px": recipe["preprocess"]["size_px"],
+        "schedule.keep_start": 0,
+    }
+    if not recipe["network"]["arguments"]:
+        del options["network.arguments"]
+    words = [f"--{name}={value}" for name, value in options.items()]
+    print(f"  {shlex.join(['trashlens', 'train', 'student', *words])}")
     return 0
 
 

@@ -41,7 +41,7 @@ def robustness_command(argv: Sequence[str]) -> int:
     data = construct(DataConfig, given)
     split = prepared_split(data)
     for folder in folders:
-        check_split(folder, read_data_record(data.processed))
+        check_split(folder, read_data_record(data.processed), own=write)
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)  # before minutes of measuring, not after
     scenes, total = read_scenes(data, config)

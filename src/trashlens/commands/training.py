@@ -148,9 +148,9 @@ def export_command(argv: Sequence[str]) -> int:
 
 def evaluate_command(argv: Sequence[str]) -> int:
     """Measure the bundles on TrashNet's original test photos, or on a folder of your own."""
-    from trashlens.bundle import ROLES
+    from trashlens.bundle import ROLES, load_bundles
     from trashlens.scoreboard import draw_pictures, format_report, write_pictures
-    from trashlens.training.data import LABELS, DataConfig
+    from trashlens.training.data import DataConfig
     from trashlens.training.evaluate import TradeOffConfig, format_trade_offs
     from trashlens.training.report import (
         RESERVED,
@@ -183,7 +183,7 @@ def evaluate_command(argv: Sequence[str]) -> int:
         "folder, `trashlens predict FOLDER --csv` says",
     )
     parser.add_class_arguments(TradeOffConfig, as_group=False)
-    parser.add_class_arguments(DataConfig, as_group=False, skip={"short_side_px", "taco"})
+    parser.add_class_arguments(DataConfig, as_group=False, skip={"dataset", "short_side_px", "taco"})
     given = parser.parse_args(argv).as_dict()
     models, folder, write = given.pop("models"), given.pop("photos"), given.pop("write")
     only, pictures, own = given.pop("only"), given.pop("pictures"), given.pop("unrelated")
@@ -208,7 +208,8 @@ def evaluate_command(argv: Sequence[str]) -> int:
         tested = original_photos(models, construct(DataConfig, given))
         photos, groups, trained, name = tested.photos, tested.groups, tested.trained, "test"
     else:
-        photos, name = labelled_photos(folder, LABELS), folder.name
+        classes = load_bundles(models)["teacher"].labels
+        photos, name = labelled_photos(folder, classes), folder.name
         if name in RESERVED:  # such as data/processed/val
             name = f"{folder.resolve().parent.name}/{name}"
     unrelated = unrelated_photos() if folder is None or own is not None else []

@@ -24,13 +24,14 @@ LINEAR = ("Conv", "Gemm")
 """Operations whose inputs are values, weight and bias."""
 
 
-def rebuild_network(bundle: Bundle) -> nn.Module:
+def rebuild_network(bundle: Bundle, *, instead: str = "") -> nn.Module:
     """Return the bundle's network, float32 [B, 3, size_px, size_px] -> logits, in evaluation mode.
 
     The recipe in its provenance says how it is built, its graph holds the weights by their names, and a pruned
     network's widths. Where the graph has a batch norm folded into the convolution before it, the convolution gets
     the folded weights and the batch norm becomes neutral. An auxiliary head is left out, as in the graph. Whether
-    the network answers as the graph does is for the caller to check.
+    the network answers as the graph does is for the caller to check; `instead` is the sentence that says what else
+    would help.
 
     Raises:
         ExportError: the provenance names no recipe, or the weights are not those of its network.
@@ -47,7 +48,7 @@ def rebuild_network(bundle: Bundle) -> nn.Module:
         drop_auxiliary(network)
     except (KeyError, TypeError, RecipeError) as error:
         raise ExportError(
-            f"The {bundle.role} bundle does not say how its network is built; only its checkpoint can be used."
+            f"The {bundle.role} bundle does not say how its network is built. {instead}".strip()
         ) from error
     tensors = _read_tensors(bundle.model)
     try:
@@ -62,8 +63,8 @@ def rebuild_network(bundle: Bundle) -> nn.Module:
     except (RuntimeError, ValueError) as error:
         why = "their shapes differ" if isinstance(error, RuntimeError) else str(error)
         raise ExportError(
-            f"The {bundle.role} bundle's weights are not those of the network its recipe names: {why}. Only its "
-            "checkpoint can be used."
+            f"The {bundle.role} bundle's weights are not those of the network its recipe names: {why}. "
+            f"{instead}".strip()
         ) from error
     return network.eval()
 
@@ -99,7 +100,7 @@ def _neutralise(network: nn.Module, tensors: dict[str, Tensor]) -> set[str]:
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d) and module.bias is None and f"{name}.bias" in tensors:
             module.bias = nn.Parameter(tensors[f"{name}.bias"].clone())
-        if isinstance(module, nn.Linear) and module.bias is not None:
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
             # The export leaves out a bias that is all zero.
             tensors.setdefault(f"{name}.bias", torch.zeros_like(module.bias))
         if isinstance(module, _BatchNorm) and f"{name}.running_mean" not in tensors:

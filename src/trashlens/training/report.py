@@ -21,6 +21,8 @@ from trashlens.image import list_labelled
 from trashlens.machine import count_cores, processor_name
 from trashlens.scoreboard import draw_pictures
 from trashlens.training.data import (
+    HUB_DATASET,
+    TACO,
     DataConfig,
     datasets_differ,
     leak_of,
@@ -87,7 +89,8 @@ def evaluate_bundles(
     Raises:
         BenchmarkError: a process that measures memory did not end well.
         BundleError: a bundle is missing or damaged.
-        DataError: there are no photos, or `name` is one of `RESERVED`.
+        DataError: there are no photos, one is of a class that a bundle does not know, or `name` is one of
+            `RESERVED`.
         ImageError: one of them cannot be read.
     """
     if name in RESERVED:
@@ -96,6 +99,12 @@ def evaluate_bundles(
             "Give their folder another name."
         )
     bundles = load_bundles(models)
+    for role, bundle in bundles.items():
+        unknown = sorted({label for _, label in photos} - set(bundle.labels))
+        if unknown:
+            raise DataError(
+                f"The {role} knows no {unknown[0]}, but {', '.join(bundle.labels)}. Give photos of these."
+            )
     classifiers = {role: Classifier(bundle) for role, bundle in bundles.items()}
     comparisons = compare_photos(classifiers, photos)
     answers = {role: collect_answers(photos, comparisons, bundle) for role, bundle in bundles.items()}
@@ -155,15 +164,23 @@ def collect_answers(
     return labels, np.array([list(one.values()) for one in confidences])
 
 
-def check_split(models: Path, split: Mapping[str, Any]) -> None:
+def check_split(models: Path, split: Mapping[str, Any], *, own: bool) -> None:
     """Refuse photos that bundles may have learned from; `split` has their `dataset`, `split`, `seed` and `fold`.
+
+    With `own` those of another data set are refused too: what is kept in a bundle's record is of its own.
 
     Raises:
         BundleError: a bundle is missing or damaged.
-        DataError: a bundle learned from another split, of whose training photos some are test photos here.
+        DataError: a bundle learned from another split, of whose training photos some are test photos here, or
+            from another data set.
     """
     for role, bundle in load_bundles(models).items():
         learned = bundle.provenance.get("data") or {}
+        if own and datasets_differ(learned, split):
+            raise DataError(
+                f"The {role} learned from {learned['dataset']}, and these photos are of {split['dataset']}: its "
+                "record keeps numbers of its own data set alone."
+            )
         if splits_differ(learned, split):
             named = _name_split(learned)
             if datasets_differ(learned, split):
@@ -179,10 +196,16 @@ def original_photos(models: Path, config: DataConfig) -> OriginalPhotos:
 
     Raises:
         BundleError: a bundle is missing or damaged.
-        DataError: the source or the manifest is missing or damaged, or a bundle learned from another split,
-            of whose training photos some are test photos here.
+        DataError: the source or the manifest is missing or damaged, or none of TrashNet, or a bundle learned from
+            another data set, or from another split, of whose training photos some are test photos here.
     """
-    check_split(models, {"split": config.split, "seed": config.seed, "fold": config.fold})
+    if config.source == TACO:
+        raise DataError(
+            "Original test photos are read of TrashNet alone. Measure crops as prepared: --photos "
+            f"{config.processed / 'test'}."
+        )
+    about = {"dataset": HUB_DATASET, "split": config.split, "seed": config.seed, "fold": config.fold}
+    check_split(models, about, own=True)
     originals = read_originals(config, "test")
     photos = [(one.data, one.label) for one in originals]
     if all(one.group == one.path for one in originals):

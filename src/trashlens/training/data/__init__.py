@@ -20,13 +20,14 @@ from trashlens.training.data.record import (
     RECORD_FILE,
     read_data_record,
 )
-from trashlens.training.data.source import LABELS
+from trashlens.training.data.source import HUB_DATASET, LABELS
 from trashlens.training.data.splitting import read_split
 from trashlens.training.data.taco import TACO, TacoConfig, crops_differ, describe_crops
 
 __all__ = [
     "FOLDER_SETS",
     "FOLDS",
+    "HUB_DATASET",
     "LABELS",
     "RECORD_FILE",
     "SPLITS",

@@ -58,6 +58,10 @@ class DataConfig:
             raise ValueError(f"{self.dataset} has no official and no grouped split: give split random.")
         if self.fold and self.split != "grouped":
             raise ValueError("Only the grouped split has folds: give split grouped with fold.")
+        if self.source == TACO and self.dataset not in TRASHNET:
+            raise ValueError(
+                f"The source taco is a data set of its own: leave out dataset {self.dataset}."
+            )
         if self.source == TACO and self.split == "grouped":
             raise ValueError("The source taco has no grouped split: take official or random.")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trashlens.bundle import Bundle
 
-__all__ = ["FORMATS", "Converter", "Format"]
+__all__ = ["FORMATS", "INSTEAD", "Converter", "Format"]
 
 
 class Converter(Protocol):
@@ -24,6 +24,10 @@ class Converter(Protocol):
         self, bundle: Bundle, path: Path
     ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         """Return what answers preprocessed images [B, 3, size_px, size_px] by what lies at `path`."""
+
+
+INSTEAD = "Choose --format openvino, which is made of its graph."
+"""What helps where a network cannot be rebuilt from its bundle."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trashlens.bundle import Bundle
 from trashlens.image import Preprocess
+from trashlens.training.formats.converters import INSTEAD
 from trashlens.training.rebuild import rebuild_network
 
 __all__ = ["PhoneNetwork", "convert", "open_network"]
@@ -25,7 +26,7 @@ class PhoneNetwork(nn.Module):
     def __init__(self, bundle: Bundle) -> None:
         """Rebuild the network of a bundle."""
         super().__init__()
-        self.network = rebuild_network(bundle)
+        self.network = rebuild_network(bundle, instead=INSTEAD)
         self.temperature = bundle.temperature
         std = 255 * torch.tensor(bundle.preprocess.std)
         mean = 255 * torch.tensor(bundle.preprocess.mean)

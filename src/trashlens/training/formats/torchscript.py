@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from trashlens.bundle import Bundle
+from trashlens.training.formats.converters import INSTEAD
 from trashlens.training.rebuild import rebuild_network
 
 __all__ = ["convert", "open_network"]
@@ -21,7 +22,7 @@ def convert(bundle: Bundle, path: Path) -> None:
         # torch recommends torch.export, whose archives libtorch cannot load without a compiler for each machine.
         warnings.simplefilter("ignore", FutureWarning)
         traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-            rebuild_network(bundle), torch.zeros(2, 3, size_px, size_px)
+            rebuild_network(bundle, instead=INSTEAD), torch.zeros(2, 3, size_px, size_px)
         )
         torch.jit.save(torch.jit.freeze(traced), path)
 

@@ -55,7 +55,7 @@ def unfold_network(bundle: Bundle, images: NDArray[np.float32]) -> nn.Module:
         TrainingError: the graph cannot be read back into the network.
     """
     try:
-        network = rebuild_network(bundle)
+        network = rebuild_network(bundle, instead="Give its checkpoint.")
     except ExportError as error:
         raise TrainingError(str(error)) from error
     norms = _move_biases(network)
