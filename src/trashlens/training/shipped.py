@@ -1,4 +1,4 @@
-"""The YAML files that come with the package: recipes and studies, found by name."""
+"""The YAML files that come with the package: recipes, studies and searches, found by name."""
 
 from importlib import resources
 from pathlib import Path
