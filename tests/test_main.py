@@ -129,6 +129,15 @@ def test_predict_csv_has_a_row_for_each_photo_also_for_a_bad_one(
     assert len(output.err.splitlines()) == 2
 
 
+def test_an_empty_name_is_not_the_folder_one_is_in(
+    toy_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "", f"--models={toy_models}"]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "An argument is empty" in output.err
+
+
 def test_a_huge_file_and_a_bomb_are_refused_by_the_command(
     toy_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -232,6 +232,8 @@ def test_a_graph_that_answers_nan_in_a_batch_is_refused(
 def test_what_is_missing_is_a_sentence(checkpoint: Path, tmp_path: Path, processed: Path) -> None:
     with pytest.raises(TrainingError, match="holds no checkpoint"):
         export_bundle(tmp_path, tmp_path)
+    with pytest.raises(TrainingError, match=r"There is no .*/nobody\."):
+        export_bundle(tmp_path / "nobody", tmp_path)
     with pytest.raises(DataError, match="holds no prepared photos"):
         export_bundle(checkpoint, tmp_path, ExportConfig(photos=tmp_path / "none"))
     damaged = tmp_path / "damaged"

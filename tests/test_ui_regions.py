@@ -37,7 +37,7 @@ def test_a_region_without_a_rule_for_a_class_says_nothing_of_it() -> None:
 def test_who_reads_a_regions_language_is_told_its_containers_own_name() -> None:
     english, german, french = (render_bins("paper", load_words()[one]) for one in ("en", "de", "fr"))
     assert '<strong lang="de">Blaue Tonne</strong>' in german
-    assert '<strong lang="en">yellow bin (bac jaune)</strong>' in german
+    assert '<strong lang="fr">bac jaune</strong>' in german
     assert '<strong lang="fr">bac jaune</strong>' in french
     assert '<strong lang="en">blue bin (Blaue Tonne)</strong>' in english
     # The source has no German name for it.

@@ -112,6 +112,8 @@ def test_the_numbers_are_those_of_the_records(lineup: Lineup, bundles: dict[str,
     test = bundles["teacher"].metrics["test"]
     told = f"Scores on {test['photos']} photos that the networks never trained on"
     assert told in text(tree)
+    cpu, cores = bundles["teacher"].metrics["latency"]["cpu"].removesuffix(" cores").split(", ")
+    assert f"na {cpu}, rdzenie: {cores}, wątki:" in text(read(render_scores(lineup, load_words()["pl"])))
     assert f"garythung/trashnet in its {bundles['teacher'].provenance['data']['split']} split" in text(
         tree
     )

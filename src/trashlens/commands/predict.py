@@ -57,6 +57,8 @@ def predict_command(argv: Sequence[str]) -> int:
         help="where the networks compute, `cpu` or what else the installed ONNX Runtime knows (`cuda` needs the "
         "package onnxruntime-gpu in its place); by default `cpu`, or what TRASHLENS_PROVIDER names",
     )
+    if "" in argv:  # an unset variable of the shell would stand for the folder one is in
+        raise ImageError("An argument is empty: give the name of a photo or a folder.")
     options = parser.parse_args(argv)
     # On a terminal the answers are the progress.
     shown = sys.stderr.isatty() and not sys.stdout.isatty()

@@ -115,6 +115,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         preprocess = Preprocess.from_json(recipe["preprocess"])
     except FileNotFoundError as error:
+        if not folder.exists():
+            raise TrainingError(f"There is no {folder}.") from error
         what = "holds a bundle, not a" if (folder / BUNDLE_FILE).is_file() else "holds no"
         raise TrainingError(f"{folder} {what} checkpoint. Train one with `trashlens train`.") from error
     except Exception as error:  # JSON, keys, shapes, safetensors header: all mean a damaged checkpoint

@@ -44,7 +44,8 @@ def load_regions() -> Mapping[str, Region]:
 def render_bins(label: str, words: Words) -> str:
     """Return, for each region that has a rule for the class, a hidden line with its container.
 
-    Container and colour stand as the source says them: in English, or by the local name for who reads that.
+    Container and colour stand in English for who reads that, and else by the name that is on the container, if the
+    source has it.
     """
     return "".join(
         f'<p class="tl-bin" data-region="{key}" hidden><i style="background:{escape(one["colour"])}"></i>'
@@ -56,7 +57,7 @@ def render_bins(label: str, words: Words) -> str:
 
 
 def _name_container(region: Region, one: Mapping[str, str], words: Words) -> str:
-    local = one.get("local") if words.language == region.language else None
+    local = None if words.language == ENGLISH else one.get("local")
     return f'<strong lang="{region.language if local else ENGLISH}">{escape(local or one["container"])}</strong>'
 
 

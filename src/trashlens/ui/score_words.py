@@ -46,7 +46,7 @@ def describe_measuring(bundles: Mapping[str, Bundle], words: Words) -> str:
     if cpu := _agreed(bundles, "metrics", "latency", "cpu"):
         threads = _agreed(bundles, "metrics", "latency", "threads")
         key = "scores.times.threads" if threads else "scores.times"
-        said.append(words[key].format(cpu=escape(cpu), threads=escape(str(threads))))
+        said.append(words[key].format(cpu=_name_processor(cpu, words), threads=escape(str(threads))))
     if not any(look_up(bundle.metrics, "latency", "memory_mb") for bundle in bundles.values()):
         said.append(words["scores.memory"])
     return " ".join(said)
@@ -56,6 +56,14 @@ def _name_method(interval: str, words: Words) -> str:
     """Return how the intervals were found, as the records name it: a bootstrap, or by whom."""
     found = re.fullmatch(r"bootstrap over (\d+) groups", interval)
     return words["scores.bootstrap"].format(groups=found[1]) if found else escape(interval)
+
+
+def _name_processor(cpu: str, words: Words) -> str:
+    """Return the processor as the records name it, its number of cores in the page's words."""
+    found = re.fullmatch(r"(.+), (\d+) cores", cpu)
+    if not found:
+        return escape(cpu)
+    return words["scores.cores"].format(cpu=escape(found[1]), cores=found[2])
 
 
 def _agreed(bundles: Mapping[str, Bundle], part: str, *keys: str) -> Any:

@@ -32,9 +32,10 @@ class CrossConfig:
     """How photos are changed and evened out before networks see them."""
 
     gains: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0, 1.2, 1.4, 1.7)
-    """Brightness of the copies, relative to the photo; those of `trashlens robustness` and the photo itself."""
+    """Brightness of the copies, relative to the photo, such as `[0.5,1,1.7]`; by default those of `trashlens
+    robustness` and the photo itself."""
     normalise: tuple[str, ...] = ("gain", "gamma")
-    """How brightness is evened out, `gain` or `gamma`; each is compared with photos as they are."""
+    """How brightness is evened out, such as `[gain]`; each is compared with photos as they are."""
     photos: int = 0
     """How many of a folder's photos are drawn at random; 0 for all."""
     seed: int = 0

@@ -71,6 +71,7 @@ def format_duration(seconds: float) -> str:
 def format_standings(standings: Sequence[Standing]) -> str:
     """Return a line for each run, and one for the whole."""
     lines = []
+    width = max((len(standing.run.name) for standing in standings), default=0) + 2
     for standing in standings:
         run, said = standing.run, str(standing.state)
         if standing.record is not None:
@@ -79,7 +80,7 @@ def format_standings(standings: Sequence[Standing]) -> str:
                 said += f", {format_duration(standing.record.wall_s)}"
         elif standing.epochs:
             said += f", epoch {standing.epochs} of {run.recipe.schedule.epochs}"
-        lines.append(f"{run.name:<24}{said}")
+        lines.append(f"{run.name:<{width}}{said}")
     done = sum(standing.state == "done" for standing in standings)
     left_s = estimate_left_s(standings)
     if done == len(standings):
