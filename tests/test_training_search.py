@@ -16,6 +16,7 @@ import pytest
 import timm
 import yaml
 from accelerate.state import AcceleratorState
+from optuna.exceptions import StorageInternalError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 from safetensors.torch import save_file
@@ -326,7 +327,14 @@ def test_what_was_stopped_before_is_not_trained_again(
 
 
 @pytest.mark.parametrize(
-    "error", [DataError("No photos."), TrainingError("No room."), OSError(28, "No space left")]
+    "error",
+    [
+        DataError("No photos."),
+        TrainingError("No room."),
+        OSError(28, "No space left"),
+        RuntimeError("CUDA out of memory."),
+        StorageInternalError("The server has gone away."),
+    ],
 )
 def test_what_can_be_mended_costs_no_trial(
     error: Exception,
@@ -348,6 +356,29 @@ def test_what_can_be_mended_costs_no_trial(
     outcomes = read_outcomes(study)
     assert [one.state for one in outcomes] == ["complete"] * 4
     assert (outcomes[0].drawn, outcomes[0].folder) == (drawn, "trial-000")
+
+
+def test_what_ended_a_search_is_raised_though_the_storage_is_gone(
+    quick: dict[tuple[int, float], list[float]],
+    space_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    study, searcher = begin(space_file, tmp_path)
+    quick |= {
+        (size_px, rate): [RuntimeError("CUDA out of memory.")]
+        for size_px in (32, 64)
+        for rate in (0.001, 0.01)
+    }
+
+    def lost(*_: object) -> None:
+        raise StorageInternalError("The server has gone away.")
+
+    monkeypatch.setattr(execution, "queue_again", lost)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        conduct_search(study, searcher)
+    assert "Trial 0 is not queued again (StorageInternalError" in caplog.text
 
 
 def test_settings_that_cannot_work_together_are_not_tried_twice(
