@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from sqlalchemy import event
 
 from trashlens.__main__ import main
 from trashlens.errors import DataError, DivergenceError, RecipeError, TrackingError, TrainingError
-from trashlens.training.data import LABELS
+from trashlens.training.data import LABELS, DataConfig
 from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.search import (
     SEARCHES,
@@ -692,15 +693,20 @@ def test_a_record_that_was_refused_is_sent_the_next_time(
 # --- how long a network takes ---
 
 
+def write_narrow(path: Path, channels: int, *, classes: int = 6) -> None:
+    """Write the weights of a toy network whose last features were pruned to so many."""
+    network = timm.create_model("test_efficientnet", num_classes=classes)
+    state = network.state_dict()
+    state["conv_head.weight"] = state["conv_head.weight"][:channels]
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        state[f"bn2.{name}"] = state[f"bn2.{name}"][:channels]
+    state["classifier.weight"] = state["classifier.weight"][:, :channels]
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+
+
 def test_a_pruned_network_is_timed_with_its_own_widths(recipe_file: Path, tmp_path: Path) -> None:
     def narrow(path: Path, channels: int) -> Recipe:
-        network = timm.create_model("test_efficientnet", num_classes=6)
-        state = network.state_dict()
-        state["conv_head.weight"] = state["conv_head.weight"][:channels]
-        for name in ("weight", "bias", "running_mean", "running_var"):
-            state[f"bn2.{name}"] = state[f"bn2.{name}"][:channels]
-        state["classifier.weight"] = state["classifier.weight"][:, :channels]
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+        write_narrow(path, channels)
         options = [f"--network.weights={path}", "--network.widths=weights"]
         return parse_recipe(str(recipe_file), options)
 
@@ -715,6 +721,30 @@ def test_a_pruned_network_is_timed_with_its_own_widths(recipe_file: Path, tmp_pa
     (tmp_path / "a").unlink()
     with pytest.raises(RecipeError, match="cannot be read"):
         name_operations(first)
+
+
+def test_networks_are_timed_with_the_classes_of_the_photos_which_are_prepared_first(
+    recipe_file: Path, processed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(config: DataConfig) -> None:
+        shutil.copytree(processed, config.processed, ignore=shutil.ignore_patterns(LABELS[0]))
+        (config.processed / "train" / LABELS[0]).mkdir()  # without a photo it is no class
+
+    monkeypatch.setattr("trashlens.training.fit.loop.prepare_data", prepare)
+    monkeypatch.setattr("trashlens.training.search.timing.ROUNDS", 3)
+    monkeypatch.setattr(execution, "fit", lambda *_, **__: {}["training"])
+    write_narrow(tmp_path / "pruned.safetensors", 64, classes=5)
+    settings = {
+        "network.weights": str(tmp_path / "pruned.safetensors"),
+        **{"network.widths": "weights", "data.folder": str(tmp_path / "data")},
+    }
+    study, searcher = begin(write_space(tmp_path, recipe=str(recipe_file), settings=settings), tmp_path)
+    with pytest.raises(KeyError, match="training"):
+        conduct_search(study, searcher)
+    pruned = timm.create_model("test_efficientnet", num_classes=5)
+    whole = sum(parameter.numel() for parameter in pruned.parameters())
+    measured = study.trials[0].user_attrs["time"]
+    assert measured["parameters"] == whole - (256 - 64) * (64 + 2 + 5)
 
 
 def test_options_pair_each_network_with_its_own_file(recipe_file: Path, tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from trashlens.errors import DivergenceError, RecipeError, TrainingError, first_line
 from trashlens.training.checkpoint import read_record
-from trashlens.training.data import LABELS
-from trashlens.training.fit import fit
+from trashlens.training.fit import ensure_data, fit
 from trashlens.training.recipe import Recipe
 from trashlens.training.search.config import Space
 from trashlens.training.search.drawing import draw_values, make_recipe
@@ -85,7 +84,7 @@ class Searcher:
     """The number of the trial that runs, or ran last; None before the first."""
 
     def __post_init__(self) -> None:
-        self.stopwatch = Stopwatch(self.reference, LABELS)
+        self.stopwatch = Stopwatch(self.reference)
 
     def run(self, trial: Trial) -> tuple[float, float]:
         """Train a trial; return its macro F1 on the validation photos, and its network's time.
@@ -144,6 +143,7 @@ class Searcher:
             if known and known["network"] == wanted:
                 trial.set_user_attr("time", known)
                 return NetworkTime(**known)
+        ensure_data(recipe, write=True)  # a network has an output for each of its classes
         measured = self.stopwatch.measure(recipe)
         trial.set_user_attr("time", dataclasses.asdict(measured))
         return measured
