@@ -534,6 +534,25 @@ def test_a_storage_that_cannot_be_used_is_said_without_its_password(
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite+pysqlite:///:memory:",
+        "sqlite:///file:toy?mode=memory&cache=shared&uri=true",
+    ],
+)
+def test_a_storage_in_memory_is_refused_in_a_sentence(
+    url: str, space_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["search", str(space_file), f"--runs={tmp_path / 'runs'}", f"--storage={url}"]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "not kept in memory" in said
+    assert "Traceback" not in said
+
+
 def test_the_command_searches_for_real_goes_on_and_reports(
     space_file: Path,
     tmp_path: Path,
