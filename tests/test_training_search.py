@@ -327,6 +327,43 @@ def test_what_was_stopped_before_is_not_trained_again(
     assert again.stopped_by == stopped.stopped_by == [0]
 
 
+def test_a_network_that_was_drawn_twice_stops_others_as_one(
+    quick: dict[tuple[int, float], list[float]], space_file: Path, tmp_path: Path
+) -> None:
+    text = yaml.safe_load(space_file.read_text())
+    text |= {"trials": 3, "stopping": {"from_epoch": 1, "dominators": 2, "margin": 0.05}}
+    space_file.write_text(yaml.safe_dump(text, sort_keys=False))
+    study, searcher = begin(space_file, tmp_path)
+    quick |= {(32, 0.01): [0.5, 0.6], (64, 0.01): [0.3, 0.9]}
+    for width in ("thin", "thin", "wide"):
+        study.enqueue_trial({"width": width, "schedule.learning_rate": 0.01})
+    assert conduct_search(study, searcher)
+    outcomes = read_outcomes(study)
+    assert [one.same_as for one in outcomes] == [None, 0, None]
+    assert [one.state for one in outcomes] == ["complete"] * 3
+
+
+def test_a_trial_that_ends_as_another_goes_on_with_its_own_interrupted_one(
+    quick: dict[tuple[int, float], list[float]], space_file: Path, tmp_path: Path
+) -> None:
+    space_file.write_text(yaml.safe_dump({**yaml.safe_load(space_file.read_text()), "trials": 2}))
+    study, searcher = begin(space_file, tmp_path)
+    for _ in range(2):
+        study.enqueue_trial({"width": "thin", "schedule.learning_rate": 0.01})
+    quick[32, 0.01] = [0.5, KeyboardInterrupt()]
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            conduct_search(study, searcher)
+    quick[32, 0.01] = [0.5, 0.6]
+    assert conduct_search(study, searcher)
+    assert [trial.user_attrs.get("continues") for trial in study.trials] == [None, None, 0, 1]
+    outcomes = read_outcomes(study)
+    assert [(one.trial, one.state, one.same_as) for one in outcomes] == [
+        (2, "complete", None),
+        (3, "complete", 2),
+    ]
+
+
 @pytest.mark.parametrize(
     "error",
     [
