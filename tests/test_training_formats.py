@@ -119,6 +119,20 @@ def test_a_bias_of_a_convolution_that_is_all_zero_is_found_again(
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
+def test_a_bias_that_is_all_zero_and_not_in_the_graph_is_zero_again(
+    bundle: Bundle, images: np.ndarray
+) -> None:
+    network = make_network(NetworkConfig(name="test_efficientnet", weights="none"))
+    torch.nn.init.zeros_(network.classifier.bias)
+    other = dataclasses.replace(bundle, model=to_onnx(network, size_px=64))
+    assert b"classifier.bias" not in other.model
+    rebuilt = rebuild_network(other)
+    assert not rebuilt.classifier.bias.any()
+    with torch.inference_mode():
+        logits = rebuilt(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(logits, Classifier(other).infer(images), rtol=1e-5, atol=1e-4)
+
+
 def test_a_network_that_cannot_be_rebuilt_is_refused(bundle: Bundle) -> None:
     with pytest.raises(ExportError, match="is int8, of which no float network can be made"):
         rebuild_network(dataclasses.replace(bundle, weights="int8"))

@@ -19,6 +19,7 @@ from trashlens.training.data import read_photos
 from trashlens.training.export import ExportConfig, export_bundle
 from trashlens.training.graph import quantise, to_onnx
 from trashlens.training.networks import NetworkConfig, create_network
+from trashlens.training.parts import answer_once_in_use
 from trashlens.training.pruning import (
     PruneConfig,
     compare_bundles,
@@ -27,6 +28,7 @@ from trashlens.training.pruning import (
     format_comparison,
     prune_checkpoint,
 )
+from trashlens.training.pruning.cut import take_statistics
 from trashlens.training.pruning.unfolding import unfold_network
 from trashlens.training.recipe import parse_recipe
 
@@ -94,6 +96,55 @@ def test_the_target_is_met_and_input_and_output_stay(source: Path, pruned: Path)
         logits = checkpoint.network(torch.randn(2, 3, SIZE_PX, SIZE_PX))
     assert logits.shape == (2, len(LABELS))
     assert logits.isfinite().all()
+
+
+def test_statistics_are_of_batches_that_weigh_alike() -> None:
+    values = torch.arange(192.0)
+    norm = torch.nn.BatchNorm2d(1)
+    take_statistics(norm, values.view(-1, 1, 1, 1))
+    torch.testing.assert_close(norm.running_mean, values.mean()[None])
+    torch.testing.assert_close(norm.running_var, (values[:96].var() + values[96:].var())[None] / 2)
+    assert (norm.momentum, norm.training) == (torch.nn.BatchNorm2d(1).momentum, False)
+
+
+class TwoHeads(torch.nn.Module):
+    """A toy of timm's InceptionV3, whose auxiliary head answers too whenever `aux_logits` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aux_logits = True
+        self.stem = torch.nn.Conv2d(3, 32, 3, stride=4)
+        self.bn = torch.nn.BatchNorm2d(32)
+        self.body = torch.nn.Conv2d(32, 32, 3)
+        self.AuxLogits = torch.nn.Linear(32, len(LABELS))
+        self.fc = torch.nn.Linear(32, len(LABELS))
+
+    def get_classifier(self) -> torch.nn.Module:
+        return self.fc
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        x = self.bn(self.stem(x)).relu()
+        last = self.fc(self.body(x).relu().mean((2, 3)))
+        return (last, self.AuxLogits(x.mean((2, 3)))) if self.aux_logits else last
+
+
+def test_a_pruned_network_has_no_auxiliary_head(
+    source: Path, processed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read_checkpoint(source)
+    recipe = whole.record["recipe"]
+    arguments = {"aux_logits": True, "transform_input": False}
+    inception = {**recipe["network"], "name": "inception_v3", "arguments": arguments}
+    record = {**whole.record, "recipe": {**recipe, "network": inception}}
+    torch.manual_seed(0)
+    trained = dataclasses.replace(whole, network=answer_once_in_use(TwoHeads()).eval(), record=record)
+    monkeypatch.setattr("trashlens.training.pruning.cut.read_checkpoint", lambda _: trained)
+    output = prune_checkpoint(source, settings(processed, tmp_path / "out", macs_share=0.6))
+    parts = {name.split(".")[0] for name in load_file(output / "model.safetensors")}
+    assert parts == {"stem", "bn", "body", "fc"}
+    written = json.loads((output / "checkpoint.json").read_text())["recipe"]["network"]
+    assert written["arguments"] == {"transform_input": False}
+    assert hasattr(trained.network, "AuxLogits")  # what was pruned is a copy
 
 
 @pytest.mark.parametrize(

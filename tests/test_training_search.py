@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import timm
 import yaml
 from accelerate.state import AcceleratorState
+from optuna.exceptions import StorageInternalError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 from safetensors.torch import save_file
@@ -23,7 +25,7 @@ from sqlalchemy import event
 
 from trashlens.__main__ import main
 from trashlens.errors import DataError, DivergenceError, RecipeError, TrackingError, TrainingError
-from trashlens.training.data import LABELS
+from trashlens.training.data import LABELS, DataConfig
 from trashlens.training.recipe import Recipe, parse_recipe
 from trashlens.training.search import (
     SEARCHES,
@@ -325,8 +327,52 @@ def test_what_was_stopped_before_is_not_trained_again(
     assert again.stopped_by == stopped.stopped_by == [0]
 
 
+def test_a_network_that_was_drawn_twice_stops_others_as_one(
+    quick: dict[tuple[int, float], list[float]], space_file: Path, tmp_path: Path
+) -> None:
+    text = yaml.safe_load(space_file.read_text())
+    text |= {"trials": 3, "stopping": {"from_epoch": 1, "dominators": 2, "margin": 0.05}}
+    space_file.write_text(yaml.safe_dump(text, sort_keys=False))
+    study, searcher = begin(space_file, tmp_path)
+    quick |= {(32, 0.01): [0.5, 0.6], (64, 0.01): [0.3, 0.9]}
+    for width in ("thin", "thin", "wide"):
+        study.enqueue_trial({"width": width, "schedule.learning_rate": 0.01})
+    assert conduct_search(study, searcher)
+    outcomes = read_outcomes(study)
+    assert [one.same_as for one in outcomes] == [None, 0, None]
+    assert [one.state for one in outcomes] == ["complete"] * 3
+
+
+def test_a_trial_that_ends_as_another_goes_on_with_its_own_interrupted_one(
+    quick: dict[tuple[int, float], list[float]], space_file: Path, tmp_path: Path
+) -> None:
+    space_file.write_text(yaml.safe_dump({**yaml.safe_load(space_file.read_text()), "trials": 2}))
+    study, searcher = begin(space_file, tmp_path)
+    for _ in range(2):
+        study.enqueue_trial({"width": "thin", "schedule.learning_rate": 0.01})
+    quick[32, 0.01] = [0.5, KeyboardInterrupt()]
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            conduct_search(study, searcher)
+    quick[32, 0.01] = [0.5, 0.6]
+    assert conduct_search(study, searcher)
+    assert [trial.user_attrs.get("continues") for trial in study.trials] == [None, None, 0, 1]
+    outcomes = read_outcomes(study)
+    assert [(one.trial, one.state, one.same_as) for one in outcomes] == [
+        (2, "complete", None),
+        (3, "complete", 2),
+    ]
+
+
 @pytest.mark.parametrize(
-    "error", [DataError("No photos."), TrainingError("No room."), OSError(28, "No space left")]
+    "error",
+    [
+        DataError("No photos."),
+        TrainingError("No room."),
+        OSError(28, "No space left"),
+        RuntimeError("CUDA out of memory."),
+        StorageInternalError("The server has gone away."),
+    ],
 )
 def test_what_can_be_mended_costs_no_trial(
     error: Exception,
@@ -348,6 +394,29 @@ def test_what_can_be_mended_costs_no_trial(
     outcomes = read_outcomes(study)
     assert [one.state for one in outcomes] == ["complete"] * 4
     assert (outcomes[0].drawn, outcomes[0].folder) == (drawn, "trial-000")
+
+
+def test_what_ended_a_search_is_raised_though_the_storage_is_gone(
+    quick: dict[tuple[int, float], list[float]],
+    space_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    study, searcher = begin(space_file, tmp_path)
+    quick |= {
+        (size_px, rate): [RuntimeError("CUDA out of memory.")]
+        for size_px in (32, 64)
+        for rate in (0.001, 0.01)
+    }
+
+    def lost(*_: object) -> None:
+        raise StorageInternalError("The server has gone away.")
+
+    monkeypatch.setattr(execution, "queue_again", lost)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        conduct_search(study, searcher)
+    assert "Trial 0 is not queued again (StorageInternalError" in caplog.text
 
 
 def test_settings_that_cannot_work_together_are_not_tried_twice(
@@ -500,6 +569,25 @@ def test_a_storage_that_cannot_be_used_is_said_without_its_password(
     with pytest.raises(RecipeError, match="storage of the search cannot be used") as caught:
         open_study(space, check_space(space, tmp_path), url, tmp_path)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite+pysqlite:///:memory:",
+        "sqlite:///file:toy?mode=memory&cache=shared&uri=true",
+    ],
+)
+def test_a_storage_in_memory_is_refused_in_a_sentence(
+    url: str, space_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["search", str(space_file), f"--runs={tmp_path / 'runs'}", f"--storage={url}"]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "not kept in memory" in said
+    assert "Traceback" not in said
 
 
 def test_the_command_searches_for_real_goes_on_and_reports(
@@ -661,15 +749,20 @@ def test_a_record_that_was_refused_is_sent_the_next_time(
 # --- how long a network takes ---
 
 
+def write_narrow(path: Path, channels: int, *, classes: int = 6) -> None:
+    """Write the weights of a toy network whose last features were pruned to so many."""
+    network = timm.create_model("test_efficientnet", num_classes=classes)
+    state = network.state_dict()
+    state["conv_head.weight"] = state["conv_head.weight"][:channels]
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        state[f"bn2.{name}"] = state[f"bn2.{name}"][:channels]
+    state["classifier.weight"] = state["classifier.weight"][:, :channels]
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+
+
 def test_a_pruned_network_is_timed_with_its_own_widths(recipe_file: Path, tmp_path: Path) -> None:
     def narrow(path: Path, channels: int) -> Recipe:
-        network = timm.create_model("test_efficientnet", num_classes=6)
-        state = network.state_dict()
-        state["conv_head.weight"] = state["conv_head.weight"][:channels]
-        for name in ("weight", "bias", "running_mean", "running_var"):
-            state[f"bn2.{name}"] = state[f"bn2.{name}"][:channels]
-        state["classifier.weight"] = state["classifier.weight"][:, :channels]
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+        write_narrow(path, channels)
         options = [f"--network.weights={path}", "--network.widths=weights"]
         return parse_recipe(str(recipe_file), options)
 
@@ -684,6 +777,30 @@ def test_a_pruned_network_is_timed_with_its_own_widths(recipe_file: Path, tmp_pa
     (tmp_path / "a").unlink()
     with pytest.raises(RecipeError, match="cannot be read"):
         name_operations(first)
+
+
+def test_networks_are_timed_with_the_classes_of_the_photos_which_are_prepared_first(
+    recipe_file: Path, processed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(config: DataConfig) -> None:
+        shutil.copytree(processed, config.processed, ignore=shutil.ignore_patterns(LABELS[0]))
+        (config.processed / "train" / LABELS[0]).mkdir()  # without a photo it is no class
+
+    monkeypatch.setattr("trashlens.training.fit.loop.prepare_data", prepare)
+    monkeypatch.setattr("trashlens.training.search.timing.ROUNDS", 3)
+    monkeypatch.setattr(execution, "fit", lambda *_, **__: {}["training"])
+    write_narrow(tmp_path / "pruned.safetensors", 64, classes=5)
+    settings = {
+        "network.weights": str(tmp_path / "pruned.safetensors"),
+        **{"network.widths": "weights", "data.folder": str(tmp_path / "data")},
+    }
+    study, searcher = begin(write_space(tmp_path, recipe=str(recipe_file), settings=settings), tmp_path)
+    with pytest.raises(KeyError, match="training"):
+        conduct_search(study, searcher)
+    pruned = timm.create_model("test_efficientnet", num_classes=5)
+    whole = sum(parameter.numel() for parameter in pruned.parameters())
+    measured = study.trials[0].user_attrs["time"]
+    assert measured["parameters"] == whole - (256 - 64) * (64 + 2 + 5)
 
 
 def test_options_pair_each_network_with_its_own_file(recipe_file: Path, tmp_path: Path) -> None:

@@ -135,6 +135,32 @@ def test_a_report_says_which_parts_a_share_freezes(tmp_path: Path) -> None:
     assert "2 of 4 runs" in text
 
 
+@pytest.mark.parametrize(
+    ("networks", "said"),
+    [
+        ([{}, {"head": "probe", "weights": "hub"}], "All heads start from a linear probe on the frozen"),
+        ([{"head": "random"}, {"head": "random"}], "All heads start from random weights."),
+        (
+            [{"weights": "none"}, {"weights": "none", "head": "probe"}],
+            "All heads start from random weights.",
+        ),
+        ([{"weights": "none"}, {"weights": "hub"}], None),
+    ],
+)
+def test_a_report_says_what_all_heads_start_from(
+    networks: list[dict[str, str]], said: str | None, tmp_path: Path
+) -> None:
+    study, records = made_grid(), []
+    for cell, given in zip(study.grid.cells(), networks, strict=True):
+        record = made_record(cell.variant, 0, 80)
+        recipe = {**record.recipe, "network": {**record.recipe["network"], **given}}
+        records.append(dataclasses.replace(record, recipe=recipe))
+    (tmp_path / "studies/toy").mkdir(parents=True)
+    text = report_grid(study, group_records(study, records), tmp_path)
+    assert (said or "Against") in text
+    assert text.count("All heads") == (said is not None)
+
+
 def test_a_grid_is_trained_recorded_and_reported(
     recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,8 +11,10 @@ import torch
 from conftest import toy_bundle
 from test_training_fit import recipe_of
 
+from trashlens.bundle import Bundle
 from trashlens.errors import RecipeError, TrainingError
 from trashlens.files import hash_file
+from trashlens.training.class_maps import add_class_maps
 from trashlens.training.fit import fit
 from trashlens.training.fit.teachers import check_teacher, describe_teacher, read_teacher, teacher_file
 from trashlens.training.graph import to_onnx
@@ -38,6 +40,16 @@ def test_the_graph_answers_as_the_network_does_at_any_size(teacher: Path, size_p
     assert answers.shape == (3, 6)
     with torch.no_grad():
         np.testing.assert_allclose(answers, network.eval()(images), atol=1e-4)
+
+
+@pytest.mark.parametrize("size_px", [32, 48])
+def test_a_teacher_computes_no_heat_maps(teacher: Path, tmp_path: Path, size_px: int) -> None:
+    bundle = Bundle.load(teacher)
+    replace(bundle, model=add_class_maps(bundle.model)).write(tmp_path / "explained")
+    images = torch.randn(3, 3, size_px, size_px)
+    network = read_teacher(tmp_path / "explained").network
+    np.testing.assert_array_equal(network(images), read_teacher(teacher).network(images))
+    assert len(network.session.get_outputs()) == 1
 
 
 def test_a_student_learns_from_a_bundle(teacher: Path, recipe_file: Path) -> None:

@@ -147,7 +147,7 @@ def export_command(argv: Sequence[str]) -> int:
 
 
 def evaluate_command(argv: Sequence[str]) -> int:
-    """Measure the bundles on TrashNet's original test photos, read anew from --source, or on a folder of your own."""
+    """Measure the bundles on TrashNet's original test photos, read from --source, or on a folder of your own."""
     from trashlens.bundle import ROLES, load_bundles
     from trashlens.scoreboard import draw_pictures, format_report, write_pictures
     from trashlens.training.data import DataConfig

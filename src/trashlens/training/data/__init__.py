@@ -5,7 +5,7 @@ from trashlens.training.data.config import DataConfig, name_processed
 from trashlens.training.data.differences import check_prepared, datasets_differ, splits_differ
 from trashlens.training.data.folders import FOLDER_SETS, TRASHNET
 from trashlens.training.data.folds import Leak, assign_folds, leak_of
-from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_photos
+from trashlens.training.data.loaders import LoaderConfig, Loaders, make_loaders, read_labels, read_photos
 from trashlens.training.data.manifest import (
     FOLDS,
     SPLITS,
@@ -54,6 +54,7 @@ __all__ = [
     "read_data_record",
     "read_grouped",
     "read_groups",
+    "read_labels",
     "read_manifest",
     "read_originals",
     "read_photos",

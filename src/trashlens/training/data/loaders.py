@@ -14,11 +14,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trashlens.errors import DataError
-from trashlens.image import Preprocess, decode_image, list_labelled
+from trashlens.image import Preprocess, decode_image, list_labelled, list_photos
 from trashlens.training.data.augment import AugmentConfig, BatchAugmentation, PhotoAugmentation
 from trashlens.training.data.cutouts import read_cutouts
 
-__all__ = ["LoaderConfig", "Loaders", "PhotoSet", "Split", "load_split", "make_loaders", "read_photos"]
+__all__ = [
+    "LoaderConfig",
+    "Loaders",
+    "PhotoSet",
+    "Split",
+    "load_split",
+    "make_loaders",
+    "read_labels",
+    "read_photos",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +129,18 @@ def load_split(processed: Path, split: str) -> Split:
         paths=[Path(row["path"]) for row in rows],
         labels=tuple(photos.features["label"].names),
     )
+
+
+def read_labels(processed: Path) -> tuple[str, ...]:
+    """Return the classes that `make_loaders` finds among the photos to train on, without decoding any.
+
+    Raises:
+        DataError: nothing has been prepared there.
+    """
+    labels = tuple(sorted({path.parent.name for path in list_photos(processed / "train")}))
+    if not labels:
+        raise DataError(f"{processed} holds no prepared photos. Run `trashlens data` first.")
+    return labels
 
 
 def make_loaders(

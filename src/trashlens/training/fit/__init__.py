@@ -4,6 +4,6 @@ An epoch is determined by the recipe's seed and its number alone, and the state 
 a run killed at any moment continues from the last whole epoch to the weights it would have had anyway.
 """
 
-from trashlens.training.fit.loop import Watch, fit
+from trashlens.training.fit.loop import Watch, ensure_data, fit
 
-__all__ = ["Watch", "fit"]
+__all__ = ["Watch", "ensure_data", "fit"]

@@ -25,7 +25,7 @@ from trashlens.training.fit.trainer import Trainer, make_accelerator, make_train
 from trashlens.training.recipe import Recipe
 from trashlens.training.tracking import Tracker, track
 
-__all__ = ["Watch", "fit"]
+__all__ = ["Watch", "ensure_data", "fit"]
 
 Watch = Callable[[int, Mapping[str, float]], bool]
 """Looks at an epoch, counted from 1, and its metrics; says whether training is to stop after it."""
@@ -59,7 +59,7 @@ def fit(
         logger.info("%s is complete already.", recipe.output)
         return recipe.output
     with accelerator.main_process_first():
-        data = _ensure_data(recipe, write=accelerator.is_main_process)
+        data = ensure_data(recipe, write=accelerator.is_main_process)
     if recipe.objective.distill is not None:
         check_teacher(recipe.objective.distill.teacher, data)
     set_seed(recipe.seed)
@@ -121,8 +121,13 @@ def _name_views(
     )
 
 
-def _ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
-    """Return the record of the prepared photos; prepare them first where there are none."""
+def ensure_data(recipe: Recipe, *, write: bool) -> dict[str, Any]:
+    """Return the record of the prepared photos; with `write`, prepare them first where there are none.
+
+    Raises:
+        RecipeError: they were prepared by other settings than the recipe's.
+        DataError: they cannot be prepared.
+    """
     if write and not recipe.data.processed.is_dir():
         prepare_data(recipe.data)
     data = read_data_record(recipe.data.processed)

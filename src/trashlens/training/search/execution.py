@@ -12,10 +12,9 @@ from optuna.exceptions import TrialPruned
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from trashlens.errors import DivergenceError, RecipeError, TrainingError, TrashlensError
+from trashlens.errors import DivergenceError, RecipeError, TrainingError, first_line
 from trashlens.training.checkpoint import read_record
-from trashlens.training.data import LABELS
-from trashlens.training.fit import fit
+from trashlens.training.fit import ensure_data, fit
 from trashlens.training.recipe import Recipe
 from trashlens.training.search.config import Space
 from trashlens.training.search.drawing import draw_values, make_recipe
@@ -36,10 +35,10 @@ logger = logging.getLogger(__name__)
 def conduct_search(study: Study, searcher: "Searcher") -> bool:
     """Run trials until all of the search's have ended or run elsewhere; say whether all have ended.
 
-    Ctrl-C, or what can be mended (no room, no connection), ends this process and leaves the trial for this or
-    another one to go on with, from its last whole epoch where that reaches its folder. A trial whose process was
-    killed goes on likewise, once its heartbeat is overdue. Failed for good is one whose loss is not finite, or
-    whose settings cannot work together.
+    Failed for good is a trial whose loss is not finite, or whose settings cannot work together. Ctrl-C, or any
+    other error, ends this process and leaves the trial for this or another one to go on with, from its last whole
+    epoch where that reaches its folder. A trial whose process was killed goes on likewise, once its heartbeat is
+    overdue.
 
     Raises:
         RecipeError: a trial's settings cannot work together, or its weights cannot be had.
@@ -49,10 +48,9 @@ def conduct_search(study: Study, searcher: "Searcher") -> bool:
     failures = 0
     while (left := _count_left(study, searcher.space)) > 0 and failures < FAILURES:
         _announce(study, searcher.space, left)
-        searcher.current = None  # what ends before the next one begins is not about the last one
         try:
             study.optimize(searcher.run, n_trials=1, catch=(DivergenceError,))
-        except (KeyboardInterrupt, TrashlensError, OSError):
+        except BaseException:
             _leave(study, searcher.current)
             raise
         failed = searcher.current is not None and (
@@ -83,10 +81,10 @@ class Searcher:
     """Of the search; each trial has one below it."""
     stopwatch: Stopwatch = dataclasses.field(init=False)
     current: int | None = None
-    """The number of the trial that runs, or ran last; None while one is asked for."""
+    """The number of the trial that runs, or ran last; None before the first."""
 
     def __post_init__(self) -> None:
-        self.stopwatch = Stopwatch(self.reference, LABELS)
+        self.stopwatch = Stopwatch(self.reference)
 
     def run(self, trial: Trial) -> tuple[float, float]:
         """Train a trial; return its macro F1 on the validation photos, and its network's time.
@@ -145,6 +143,7 @@ class Searcher:
             if known and known["network"] == wanted:
                 trial.set_user_attr("time", known)
                 return NetworkTime(**known)
+        ensure_data(recipe, write=True)  # a network has an output for each of its classes
         measured = self.stopwatch.measure(recipe)
         trial.set_user_attr("time", dataclasses.asdict(measured))
         return measured
@@ -193,14 +192,22 @@ def _announce(study: Study, space: Space, left: int) -> None:
 
 
 def _leave(study: Study, number: int | None) -> None:
-    """Queue the trial that a process leaves, unless it came to its end, failed for good or is queued already."""
-    for trial in standing_trials(study):
-        if (
-            trial.number == number
-            and trial.state == TrialState.FAIL
-            and "problem" not in trial.user_attrs
-        ):
-            queue_again(study, trial)
+    """Queue the trial that a process leaves, unless it came to its end, failed for good or is queued already.
+
+    Where the storage is gone too, that is logged only: what the process is left for is to be raised.
+    """
+    try:
+        for trial in standing_trials(study):
+            if (
+                trial.number == number
+                and trial.state == TrialState.FAIL
+                and "problem" not in trial.user_attrs
+            ):
+                queue_again(study, trial)
+    except Exception as error:
+        logger.warning(
+            "Trial %s is not queued again (%s: %s).", number, type(error).__name__, first_line(error)
+        )
 
 
 def _find_same(study: Study, trial: Trial) -> FrozenTrial | None:

@@ -13,8 +13,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, column, event, select, table
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, column, event, make_url, select, table
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from trashlens.errors import RecipeError, first_line
 from trashlens.training.recipe import Recipe
@@ -38,7 +38,8 @@ def open_study(
     Without a `url`, as SQLAlchemy writes them, it lies in `folder`. `recipe` is what times are compared with.
 
     Raises:
-        RecipeError: the database cannot be reached or read, or holds the study of another space.
+        RecipeError: the database cannot be reached or read, ends with the process, or holds the study of another
+            space.
     """
     optuna.logging.set_verbosity(
         optuna.logging.ERROR
@@ -138,6 +139,11 @@ def _begin_for_writing(connection: Connection) -> None:
 
 
 def _connect(url: str, heartbeat_s: int) -> RDBStorage:
+    if _is_in_memory(url):
+        raise RecipeError(
+            "A search is not kept in memory, where no other process could go on with it: give a file, such as "
+            "sqlite:///study.db."
+        )
     for attempt in range(ATTEMPTS):
         try:
             return _SharedStorage(url, heartbeat_s)
@@ -148,6 +154,18 @@ def _connect(url: str, heartbeat_s: int) -> RDBStorage:
         except (ImportError, ValueError, RuntimeError) as error:
             raise _refuse(error) from error
     raise AssertionError("the last attempt returns or raises")
+
+
+def _is_in_memory(url: str) -> bool:
+    """Return whether SQLite would keep the database in memory; no for what is no URL, which is refused later."""
+    try:
+        given = make_url(url)
+    except (ArgumentError, ValueError):
+        return False
+    named = given.database or ":memory:"
+    return given.get_backend_name() == "sqlite" and (
+        ":memory:" in named or given.query.get("mode") == "memory"
+    )
 
 
 def _refuse(error: Exception) -> RecipeError:

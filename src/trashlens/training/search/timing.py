@@ -1,7 +1,6 @@
 """How long a trial's network takes for one photo, beside the network that the search is compared with."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from trashlens.classifier import Classifier
 from trashlens.errors import RecipeError
 from trashlens.files import hash_file
 from trashlens.machine import processor_name
+from trashlens.training.data import read_labels
 from trashlens.training.recipe import Recipe
 from trashlens.training.untrained import open_untrained
 
@@ -44,17 +44,19 @@ class Stopwatch:
     wall, with as many threads as cores, one network was seen at 0.15 and 0.7 of the reference on a busy machine.
     """
 
-    def __init__(self, reference: Recipe, labels: Sequence[str]) -> None:
-        """Take the recipe that times are compared with, and the classes."""
+    def __init__(self, reference: Recipe) -> None:
+        """Take the recipe that times are compared with."""
         self.reference = reference
-        self.labels = labels
         self.opened: Classifier | None = None
 
     def measure(self, recipe: Recipe) -> NetworkTime:
         """Time a recipe's network, with random weights, on which its time does not depend, or a pruned one's own.
 
+        It has the classes of the recipe's prepared photos.
+
         Raises:
             RecipeError: the network cannot be created, or a pruned one's weights cannot be read.
+            DataError: there are no prepared photos.
         """
         self.opened = self.opened or self._open(self.reference)
         same = name_operations(recipe) == name_operations(self.reference)
@@ -71,8 +73,9 @@ class Stopwatch:
         )
 
     def _open(self, recipe: Recipe) -> Classifier:
+        labels = read_labels(recipe.data.processed)
         return open_untrained(
-            recipe.network, recipe.preprocess, role=recipe.role, labels=self.labels, threads=1
+            recipe.network, recipe.preprocess, role=recipe.role, labels=labels, threads=1
         )
 
 
