@@ -112,6 +112,7 @@ def test_each_part_is_known_by_its_own_version(server: TacoServer, tmp_path: Pat
     assert fetch(tmp_path, [scene]) == {}
     assert (tmp_path / scene.path).read_bytes() == PHOTOS[1]
     assert server.requests[2] == ("/0.jpg", f"bytes={len(PHOTOS[1]) // 2}-")
+    assert len(set(server.conditions)) == 3
 
 
 def test_a_part_of_no_known_version_is_not_continued(server: TacoServer, tmp_path: Path) -> None:
