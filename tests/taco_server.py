@@ -55,21 +55,27 @@ class TacoServer:
 
     A fault is a status such as `503` (with 429, to come back in 7 seconds), `cut` (half of the body, then the line
     is dead), `unmeasured` (the same, of a body whose length is not told), `whole` (the range asked for is
-    ignored), `new` (from now on the file is that of `<path>.new`) or `page` (200 with a page of HTML). Who asks
-    for a path of `moved` is led to another one.
+    ignored), `deaf` (the range is given whatever `If-Range` says), `page` (200 with a page of HTML) or `new` (from
+    now on the file is that of `<path>.new`), after which another may follow: `new cut`. Who asks for a path of
+    `moved` is led to another one. With `weak` tags, only a date, if there is one, tells a version for sure.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.moved: dict[str, str] = {}
         self.faults: dict[str, list[str]] = defaultdict(list)
+        self.weak = False
+        self.date = ""
         self.requests: list[tuple[str, str | None]] = []
+        self.conditions: list[str | None] = []
         self.address = ""
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         asked = handler.headers.get("Range")
+        condition = handler.headers.get("If-Range")
         self.requests.append((handler.path, asked))
+        self.conditions.append(condition)
         fault = self.faults[handler.path].pop(0) if self.faults[handler.path] else ""
         if handler.path in self.moved:
             send_nothing(handler, 302, Location=self.moved[handler.path])
@@ -78,11 +84,13 @@ class TacoServer:
             later = {"Retry-After": "7"} if fault == "429" else {}
             send_nothing(handler, int(fault or 404), **later)
             return
-        if fault == "new":
+        if fault.startswith("new"):
             self.files[handler.path] = self.files[f"{handler.path}.new"]
+            fault = fault.removeprefix("new").strip()
         body = b"<html>gone</html>" if fault == "page" else self.files[handler.path]
-        tag = f'"{hashlib.sha256(body).hexdigest()}"'
-        same = handler.headers.get("If-Range", tag) == tag
+        tag = f'{"W/" if self.weak else ""}"{hashlib.sha256(body).hexdigest()}"'
+        strong = self.date if self.weak else tag
+        same = condition in (None, strong) or fault == "deaf"
         start = (
             int(asked[len("bytes=") : -1]) if asked and same and fault not in ("whole", "page") else 0
         )
@@ -91,6 +99,8 @@ class TacoServer:
             return
         handler.send_response(206 if start else 200)
         handler.send_header("ETag", tag)
+        if self.date:
+            handler.send_header("Last-Modified", self.date)
         if start:
             handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         if fault != "unmeasured":

@@ -255,10 +255,18 @@ DROP = """([place, name, type]) => {
     const options = { dataTransfer, bubbles: true, cancelable: true };
     document.querySelector(place).dispatchEvent(new DragEvent("drop", options));
 }"""
+TAKES_DROPS = """() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([], "any"));
+    const event = new DragEvent("dragover", { dataTransfer, bubbles: true, cancelable: true });
+    return !document.body.dispatchEvent(event);
+}"""
 
 
 def test_a_file_that_is_no_image_gets_its_sentence_when_it_is_dropped(page: Page) -> None:
     toast, alert = page.locator("[data-testid=toast-body]"), page.locator("#photo-results [role=alert]")
+    page.wait_for_function(TAKES_DROPS)
+    page.locator("#photo h2").wait_for()
     page.evaluate(DROP, ["#photo h2", "notes.txt", "text/plain"])  # where there is no photo yet
     expect(alert).to_contain_text(BAD["text"][2])
     expect(toast.locator(".toast-title")).to_have_text("Error")  # once
@@ -269,9 +277,10 @@ def test_a_file_that_is_no_image_gets_its_sentence_when_it_is_dropped(page: Page
     expect(winner(page, "teacher")).to_have_text("waiting")
 
 
-def drop_beside_fields(page: Page, path: Path) -> None:
-    """Drop a file as a visitor does who misses every field: on the page's heading."""
-    box = page.locator("h1").first.bounding_box()
+def drop_file(page: Page, path: Path, target: str = "h1") -> None:
+    """Drop a file as a visitor does; on the page's heading, as who misses every field."""
+    page.wait_for_function(TAKES_DROPS)
+    box = page.locator(target).first.bounding_box()
     assert box is not None
     place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
     data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
@@ -283,15 +292,35 @@ def drop_beside_fields(page: Page, path: Path) -> None:
 def test_a_photo_dropped_beside_the_field_is_answered_and_none_takes_the_page_away(
     page: Page, url: str, tmp_path: Path
 ) -> None:
-    photo = tmp_path / "box.jpg"
+    photo, other = tmp_path / "box.jpg", tmp_path / "can.jpg"
     photo.write_bytes(encode(coloured_photo("cardboard")))
-    drop_beside_fields(page, photo)
+    other.write_bytes(encode(coloured_photo("metal")))
+    drop_file(page, photo)
     expect(winner(page, "teacher")).to_have_text("cardboard")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.get_by_role("tab", name="Scoreboard").click()
-    drop_beside_fields(page, photo)
+    drop_file(page, other)
     page.get_by_role("tab", name="Photo").click()
     expect(winner(page, "teacher")).to_have_text("cardboard")
+    drop_file(page, other)
+    expect(winner(page, "teacher")).to_have_text("metal")
+    assert errors == []
     assert page.url.startswith(url)
+
+
+@pytest.mark.parametrize("target", ["h1", "#photo"])
+@pytest.mark.parametrize("name", ["photos", "photos.jpg"])
+def test_a_folder_is_refused_like_what_is_no_image(
+    page: Page, tmp_path: Path, target: str, name: str
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    drop_file(page, folder, target)
+    expect(page.locator("#photo-results [role=alert]")).to_contain_text(BAD["text"][2])
+    expect(page.locator("[data-testid=toast-body]")).to_have_count(1)
+    send(page, "good.jpg", encode(coloured_photo("metal")))
+    expect(winner(page, "teacher")).to_have_text("metal")
 
 
 def test_a_file_over_the_limit_gets_a_sentence(page: Page, tmp_path: Path) -> None:

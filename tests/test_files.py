@@ -1,6 +1,7 @@
 """A file or folder is replaced whole or not at all, and nothing is left beside it."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,17 @@ def test_two_that_replace_one_file_at_once_do_not_disturb_each_other(
     replace_file(path, b"own")
     assert path.read_bytes() == b"own"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_killed_writers_left_is_removed_once_it_is_stale(tmp_path: Path) -> None:
+    stale = [".file[1].0123abcd.new", ".file[1].89abcdef.new"]
+    others = [".file[1].fedcba98.new", ".file1.0123abcd.new", ".file[1].new", "file[1].0123abcd.new"]
+    for name in stale + others:
+        (tmp_path / name).write_bytes(b"half")
+        if name != others[0]:  # which another process is writing
+            os.utime(tmp_path / name, (time.time() - 7200,) * 2)
+    replace_file(tmp_path / "file[1]", b"whole")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file[1]", *others}
 
 
 def test_a_replaced_file_may_be_read_by_whom_a_plain_one_may(tmp_path: Path) -> None:

@@ -53,6 +53,10 @@ def test_a_copy_is_darker_or_brighter_by_its_gain() -> None:
     assert brightness_of(change_brightness(PIXELS, 0.5)) == pytest.approx(
         brightness_of(PIXELS) / 2, abs=0.003
     )
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    np.testing.assert_array_equal(
+        change_brightness(levels, 1.6), np.minimum(np.rint(levels * np.float64(1.6)), 255)
+    )
     assert (change_brightness(PIXELS, 100.0) == 255).all()
     grey = np.full((2, 2, 3), 51, np.uint8)
     assert brightness_of(grey) == pytest.approx(0.2)

@@ -86,7 +86,58 @@ def test_a_later_run_continues_what_an_earlier_one_began(server: TacoServer, tmp
     assert not (tmp_path / scene.path).exists()
     assert fetch(tmp_path, [scene], retries=0) == {}
     assert (tmp_path / scene.path).read_bytes() == PHOTOS[0]
-    assert server.requests[1][1] is not None
+    assert server.requests[1] == ("/0.jpg", f"bytes={len(PHOTOS[0]) // 2}-")
+    assert [path.name for path in (tmp_path / "batch_1").iterdir()] == ["0.jpg"]
+
+
+@pytest.mark.parametrize("fault", ["", "deaf"])
+def test_a_later_run_starts_anew_where_the_file_changed_meanwhile(
+    server: TacoServer, tmp_path: Path, fault: str
+) -> None:
+    server.faults["/0.jpg"] = ["cut"]
+    (scene,) = scenes_of(server)
+    with pytest.raises(DataError, match="could not be fetched"):
+        fetch(tmp_path, [scene], retries=0)
+    server.files["/0.jpg"] = PHOTOS[1]
+    server.faults["/0.jpg"] = [fault]
+    assert fetch(tmp_path, [scene]) == {}
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[1]
+    assert [path.name for path in (tmp_path / "batch_1").iterdir()] == ["0.jpg"]
+
+
+def test_each_part_is_known_by_its_own_version(server: TacoServer, tmp_path: Path) -> None:
+    server.files["/0.jpg.new"] = PHOTOS[1]
+    server.faults["/0.jpg"] = ["cut", "new cut", ""]
+    (scene,) = scenes_of(server)
+    assert fetch(tmp_path, [scene]) == {}
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[1]
+    assert server.requests[2] == ("/0.jpg", f"bytes={len(PHOTOS[1]) // 2}-")
+    assert len(set(server.conditions)) == 3
+
+
+def test_a_part_of_no_known_version_is_not_continued(server: TacoServer, tmp_path: Path) -> None:
+    server.faults["/0.jpg"] = ["cut"]
+    (scene,) = scenes_of(server)
+    with pytest.raises(DataError, match="could not be fetched"):
+        fetch(tmp_path, [scene], retries=0)
+    (version,) = (tmp_path / "batch_1").glob("*.version")
+    version.unlink()
+    assert fetch(tmp_path, [scene], retries=0) == {}
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[0]
+    assert server.requests[1] == ("/0.jpg", None)
+
+
+@pytest.mark.parametrize("date", ["", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_weak_tag_does_not_tell_whether_the_rest_is_of_the_same_file(
+    server: TacoServer, tmp_path: Path, date: str
+) -> None:
+    server.weak, server.date = True, date
+    server.faults["/0.jpg"] = ["cut"]
+    (scene,) = scenes_of(server)
+    assert fetch(tmp_path, [scene]) == {}
+    assert (tmp_path / scene.path).read_bytes() == PHOTOS[0]
+    assert server.conditions == [None, date or None]
+    assert [asked is not None for _, asked in server.requests] == [False, bool(date)]
 
 
 @pytest.mark.parametrize("fault", ["whole", "416"])

@@ -7,7 +7,11 @@ const dropOnPhoto = (file) => {
     const target = document.querySelector("#photo .upload-container");
     target.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
 };
-const retype = (file) => new File([file], file.name, { type: "image/unknown" });
+const isFolder = ({ dataTransfer: { items } }) =>
+    [...items].find(({ kind }) => kind === "file")?.webkitGetAsEntry()?.isDirectory;
+// A folder has no content that could be sent: the server refuses a word in its place.
+const retype = (event, file) => new File([isFolder(event) ? "folder" : file], file.name, { type: "image/unknown" });
+const isImage = (event, file) => file.type.startsWith("image/") && !isFolder(event);
 offerExamples(dropOnPhoto);
 document.addEventListener("paste", ({ clipboardData }) => {
     const photo = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
@@ -21,15 +25,15 @@ document.addEventListener("drop", (event) => {
     const [file] = event.dataTransfer?.files ?? [];
     if (!file || event.defaultPrevented || event.target.closest?.("#photo")) return;
     event.preventDefault();
-    if (element.checkVisibility()) dropOnPhoto(file.type.startsWith("image/") ? file : retype(file));
+    if (element.checkVisibility()) dropOnPhoto(isImage(event, file) ? file : retype(event, file));
 });
 // Of what is dropped, Gradio takes only what the browser holds for an image; of the rest it says nothing where a photo is
 // shown already. The server has a sentence for it, or an answer where only the browser does not know the format.
 document.addEventListener("drop", (event) => {
     const [file] = event.dataTransfer?.files ?? [];
-    if (!file || file.type.startsWith("image/") || !event.target.closest?.("#photo")) return;
+    if (!file || isImage(event, file) || !event.target.closest?.("#photo")) return;
     event.preventDefault(); // the browser would leave the page for it
     event.stopPropagation();
     event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true })); // Gradio waits for it no longer
-    dropOnPhoto(retype(file));
+    dropOnPhoto(retype(event, file));
 }, true);

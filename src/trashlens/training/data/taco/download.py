@@ -1,7 +1,8 @@
 """Fetch TACO's images from where they lie: several at a time, with retries; what is there stays.
 
 An image comes under its own name once it is whole; until then it grows in a `.part` file of its address, from
-whose end a later attempt, or a later run, goes on. One process at a time fetches into a folder.
+whose end a later attempt, or a later run, goes on if the server's file is still that of the `.version` beside it.
+One process at a time fetches into a folder.
 """
 
 import hashlib
@@ -54,7 +55,6 @@ class Downloader:
         """Fetch into `folder`; nothing is asked for yet."""
         self.folder, self.config = folder, config
         self.stop = threading.Event()
-        self.validators: dict[Path, str] = {}
         self.client = httpx.Client(
             follow_redirects=True,
             timeout=config.timeout_s,
@@ -168,16 +168,21 @@ class Downloader:
     def _fetch_once(self, address: str, path: Path, *, image: bool) -> None:
         mark = hashlib.sha256(address.encode()).hexdigest()[:8]
         part = path.with_name(f"{path.name}.{mark}.part")
-        start = part.stat().st_size if part.is_file() else 0
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        if start and part in self.validators:
-            headers["If-Range"] = self.validators[part]
+        version = _version_file(part)
+        known = version.read_text(encoding="utf-8") if version.is_file() else ""
+        start = part.stat().st_size if known and part.is_file() else 0
+        headers = {"Range": f"bytes={start}-", "If-Range": known} if start else {}
         try:
             with self.client.stream("GET", address, headers=headers) as answer:
                 _check_status(answer, part)
-                self._remember_version(answer, part)
-                goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-                with part.open("ab" if answer.status_code == 206 and goes_on else "wb") as file:
+                goes_on = answer.status_code == 206
+                if goes_on and not _is_rest(answer, start, known):
+                    _drop(part)
+                    raise _FailedError("the answer is not the rest of what has come")
+                with part.open("ab" if goes_on else "wb") as file:
+                    # Once the part is empty: what came of another version must not pass for this one.
+                    if not goes_on:
+                        version.write_text(_version_of(answer), encoding="utf-8")
                     for chunk in answer.iter_raw():
                         file.write(chunk)
                         if self.stop.is_set():
@@ -187,26 +192,44 @@ class Downloader:
         # Of an answer of unknown length httpx cannot tell whether it broke off.
         measured = not {"content-length", "transfer-encoding"}.isdisjoint(answer.headers)
         if image and not _is_image(part, whole=measured):
-            part.unlink()
+            _drop(part)
             raise _FailedError("the answer is not an image, or not a whole one")
         part.replace(path)
+        version.unlink(missing_ok=True)
 
-    def _remember_version(self, answer: httpx.Response, part: Path) -> None:
-        """Keep what the server calls this version of the file: the rest of another one is of no use."""
-        tag = answer.headers.get("ETag", "")
-        version = answer.headers.get("Last-Modified", "") if tag[:2] in ("", "W/") else tag
-        if version:
-            self.validators[part] = version
+
+def _version_file(part: Path) -> Path:
+    """Return where it is kept what the server calls the version that a part is of."""
+    return part.with_suffix(".version")
+
+
+def _version_of(answer: httpx.Response) -> str:
+    """Return a strong validator, fit for `If-Range`; empty if there is none."""
+    tag = answer.headers.get("ETag", "")
+    version = answer.headers.get("Last-Modified", "") if tag[:2] in ("", "W/") else tag
+    return version if version.isascii() else ""
+
+
+def _is_rest(answer: httpx.Response, start: int, known: str) -> bool:
+    """Return whether a partial answer goes on at `start` and, as far as it says, is of the known version."""
+    begins = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    return begins and _version_of(answer) in ("", known)
+
+
+def _drop(part: Path) -> None:
+    """Remove what has come of a file."""
+    part.unlink(missing_ok=True)
+    _version_file(part).unlink(missing_ok=True)
 
 
 def _check_status(answer: httpx.Response, part: Path) -> None:
     """Raise unless the answer brings the file, or the rest of it."""
     status = answer.status_code
     if status in GONE or UNAVAILABLE in answer.url.path:
-        part.unlink(missing_ok=True)
+        _drop(part)
         raise _GoneError(f"HTTP {status}" if status in GONE else "photo unavailable")
     if status == 416:  # longer than the whole: of another file
-        part.unlink(missing_ok=True)
+        _drop(part)
     if status not in (200, 206):
         asked = answer.headers.get("Retry-After", "")
         raise _FailedError(f"HTTP {status}", float(asked) if asked.isdigit() else 0.0)
