@@ -107,7 +107,11 @@ def measured_models(tmp_path: Path) -> Path:
             },
             provenance={
                 "data": {
-                    **{"dataset": "toys", "split": "official", "photos": {"train": {"glass": 60}}},
+                    **{
+                        "dataset": "garythung/trashnet",
+                        "split": "official",
+                        "photos": {"train": {"glass": 60}},
+                    },
                     "manifest_sha256": hashlib.sha256(MANIFEST.read_bytes()).hexdigest(),
                 },
                 **{"epoch": 3, "history": history},

@@ -985,8 +985,8 @@ def test_an_interrupted_study_continues_where_it_stopped(
     assert lines[0].startswith("plain-0 ")
     assert lines[1].split() == ["slow-0", "begun,", "epoch", "1", "of", "2"]
     assert lines[4].startswith("1 of 4 runs are done; about ")
-    long = dataclasses.replace(standings[3], run=dataclasses.replace(runs[3], name="n" * 40))
-    assert format_standings([long]).startswith(f"{'n' * 40}  to do")
+    long = dataclasses.replace(standings[3], run=dataclasses.replace(runs[3], variant="n" * 40))
+    assert format_standings([long]).startswith(f"{long.run.name}  to do")
 
     monkeypatch.setattr(loop, "track", lambda *_, **__: contextlib.nullcontext(Tracker(None)))
     conduct(study, runs, tmp_path / "studies" / "toy")
