@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import datasets
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from browser import ROOT, app_environment, serve, upload
 from conftest import coloured_photo, encode
 from hub_server import TOKEN, Fault, Hub, connect_hub
+from huggingface_hub import _commit_scheduler
 from test_server_feedback import answer
 
 from trashlens.errors import FeedbackError
@@ -88,6 +90,21 @@ def test_what_was_given_to_the_server_alone_goes_nowhere_else(hub: Hub, tmp_path
     give("metal", feedback=tmp_path / "kept")
     assert pushed(hub, tmp_path / "copy") == ["metal"]
     assert not list((tmp_path / "copy").rglob("*.txt"))
+
+
+def test_nothing_reaches_a_dataset_that_is_made_public_while_files_are_listed(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = _commit_scheduler.PartialFileIO
+
+    def publish(*args: Any, **options: Any) -> Any:
+        hub.repos["dataset", REPO].private = False
+        return listed(*args, **options)
+
+    monkeypatch.setattr(_commit_scheduler, "PartialFileIO", publish)
+    give("glass", feedback=tmp_path / "kept")
+    assert pushed(hub, tmp_path / "copy") == []
+    assert list((tmp_path / "kept").rglob("*.jpg"))
 
 
 def test_once_it_is_public_a_private_dataset_gets_nothing_more(

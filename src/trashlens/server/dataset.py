@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitInfo, CommitScheduler, HfApi
+from huggingface_hub import CommitScheduler, HfApi
 
 from trashlens.errors import FeedbackError, first_line
 from trashlens.given import METADATA_FILE
@@ -46,7 +46,7 @@ def open_dataset(repo: str, folder: Path | None, most_bytes: int) -> Iterator[Fe
     try:
         feedback = Feedback(place, most_bytes=most_bytes)
         scheduler = _start(api, repo, place)
-        feedback.dataset, feedback.public = scheduler.repo_id, scheduler.public
+        feedback.dataset, feedback.public = scheduler.repo_id, api.public
         feedback.lock = scheduler.lock
         pushed = False  # also where the last push is broken off
         try:
@@ -58,7 +58,7 @@ def open_dataset(repo: str, folder: Path | None, most_bytes: int) -> Iterator[Fe
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _start(api: HfApi, repo: str, folder: Path) -> "_Scheduler":
+def _start(api: "_Api", repo: str, folder: Path) -> CommitScheduler:
     """Return what pushes the folder. The dataset is made, and private, where there is none.
 
     Its history is kept: what was trained on stays there.
@@ -69,9 +69,8 @@ def _start(api: HfApi, repo: str, folder: Path) -> "_Scheduler":
     try:
         api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
         # Before anything is pushed: visitors are told.
-        public = not api.repo_info(repo, repo_type="dataset").private
-        return _Scheduler(
-            public=public,
+        api.public, api.folder = not api.repo_info(repo, repo_type="dataset").private, folder
+        return CommitScheduler(
             repo_id=repo,
             repo_type="dataset",
             private=True,
@@ -89,26 +88,27 @@ def _start(api: HfApi, repo: str, folder: Path) -> "_Scheduler":
         ) from error
 
 
-class _Scheduler(CommitScheduler):
-    """Pushes only where as many can read it as the visitors were told."""
+class _Api(HfApi):
+    """Commits only where as many can read it as the visitors were told."""
 
-    def __init__(self, *, public: bool, **options: Any) -> None:
-        self.public = public
-        super().__init__(**options)
+    public: bool
+    folder: Path
+    """Where the feedback lies, for the log."""
 
-    def push_to_hub(self) -> CommitInfo | None:
-        if self.api.repo_info(self.repo_id, repo_type="dataset").private == self.public:
+    # Its files were listed before: nothing that is given after the dataset was made public is in a commit let by.
+    def create_commit(self, repo_id: str, *args: Any, **options: Any) -> Any:
+        if self.repo_info(repo_id, repo_type="dataset").private == self.public:
             logger.warning(
                 "The dataset %s is no longer %s. Feedback stays in %s; start the server again.",
-                self.repo_id,
+                repo_id,
                 "public" if self.public else "private",
-                self.folder_path,
+                self.folder,
             )
             raise FeedbackError("the dataset's visibility was changed")
-        return super().push_to_hub()
+        return super().create_commit(repo_id, *args, **options)
 
 
-def _push_last(scheduler: _Scheduler) -> bool:
+def _push_last(scheduler: CommitScheduler) -> bool:
     """Push what is left and stop; return whether all of it is on the Hub."""
     try:
         scheduler.trigger().result(timeout=LAST_S)
@@ -123,14 +123,14 @@ def _push_last(scheduler: _Scheduler) -> bool:
     return True
 
 
-def _connect(repo: str) -> HfApi:
+def _connect(repo: str) -> _Api:
     try:
         token = read_token()
     except ValueError as error:
         raise FeedbackError(str(error)) from error
     if not token:
         raise FeedbackError(ABSENT.format(repo=repo))
-    return HfApi(token=token, library_name="trashlens")
+    return _Api(token=token, library_name="trashlens")
 
 
 def _reason(error: BaseException) -> str:
