@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "machine": set(),
     "providers": {"errors"},
     "published": set(),
+    "checkpoint_files": set(),
     "classifier": {"errors", "image", "bundle", "machine", "providers"},
     "comparison": {"image", "classifier"},
     "batch": {"errors", "bundle", "classifier", "comparison", "providers"},
@@ -42,8 +43,17 @@ MAY_IMPORT = {
     "records": {"bundle"},
     "scoreboard": {"bundle", "records", "scoreboard"},
     "hub": {
-        *("errors", "files", "bundle", "hub_token", "machine", "published", "records", "scoreboard"),
-        "hub",
+        *(
+            "errors",
+            "files",
+            "bundle",
+            "checkpoint_files",
+            "hub_token",
+            "machine",
+            "published",
+            "records",
+        ),
+        *("scoreboard", "hub"),
     },
     "lineup": {"errors", "bundle", "classifier", "machine", "providers"},
     "server": {
@@ -81,7 +91,7 @@ MAY_IMPORT = {
     "training.objectives": {"training.objectives"},
     "training.evaluate": {"errors", "training.evaluate"},
     "training.tracking": {
-        *("errors", "files", "image", "bundle", "classifier", "published"),
+        *("errors", "files", "image", "bundle", "checkpoint_files", "classifier", "published"),
         *(f"training.{n}" for n in ("checkpoint", "evaluate", "tracking")),
     },
     "training.shipped": {"errors"},
@@ -89,7 +99,9 @@ MAY_IMPORT = {
         *("errors", "image"),
         *(f"training.{n}" for n in ("data", "networks", "objectives", "shipped")),
     },
-    "training.checkpoint": {"errors", "files", "image", "bundle", "machine", "training.networks"},
+    "training.checkpoint": {
+        *("errors", "files", "image", "bundle", "checkpoint_files", "machine", "training.networks"),
+    },
     "training.fit": {
         *("errors", "files", "image", "bundle", "training.fit"),
         *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "evaluate", "networks")),
@@ -106,8 +118,8 @@ MAY_IMPORT = {
         *(f"training.{n}" for n in ("class_maps", "data", "export", "graph")),
     },
     "training.formats": {
-        *("errors", "files", "image", "bundle", "classifier"),
-        *(f"training.{n}" for n in ("checkpoint", "class_maps", "data", "formats", "rebuild")),
+        *("errors", "files", "image", "bundle", "checkpoint_files", "classifier"),
+        *(f"training.{n}" for n in ("class_maps", "data", "formats", "rebuild")),
     },
     "training.renewal": {"errors", "bundle", *(f"training.{n}" for n in ("class_maps", "unrelated"))},
     "commands": set(),

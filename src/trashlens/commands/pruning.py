@@ -39,16 +39,15 @@ def prune_command(argv: Sequence[str]) -> int:
         "parameters are left. Distil it:"
     )
     recipe = record["recipe"]
+    arguments = recipe["network"]["arguments"]
     options = {
         "network.name": recipe["network"]["name"],
         "network.weights": folder / WEIGHTS_FILE,
         "network.widths": "weights",
-        "network.arguments": json.dumps(recipe["network"]["arguments"]),
+        **({"network.arguments": json.dumps(arguments)} if arguments else {}),
         "preprocess.size_px": recipe["preprocess"]["size_px"],
         "schedule.keep_start": 0,
     }
-    if not recipe["network"]["arguments"]:
-        del options["network.arguments"]
     words = [f"--{name}={value}" for name, value in options.items()]
     print(f"  {shlex.join(['trashlens', 'train', 'student', *words])}")
     return 0

@@ -148,7 +148,7 @@ def export_command(argv: Sequence[str]) -> int:
 
 def evaluate_command(argv: Sequence[str]) -> int:
     """Measure the bundles on TrashNet's original test photos, read from --source, or on a folder of your own."""
-    from trashlens.bundle import ROLES, load_bundles
+    from trashlens.bundle import ROLES, load_bundle
     from trashlens.scoreboard import draw_pictures, format_report, write_pictures
     from trashlens.training.data import DataConfig
     from trashlens.training.evaluate import TradeOffConfig, format_trade_offs
@@ -208,7 +208,7 @@ def evaluate_command(argv: Sequence[str]) -> int:
         tested = original_photos(models, construct(DataConfig, given))
         photos, groups, trained, name = tested.photos, tested.groups, tested.trained, "test"
     else:
-        classes = load_bundles(models)["teacher"].labels
+        classes = load_bundle(models, "teacher").labels
         photos, name = labelled_photos(folder, classes), folder.name
         if name in RESERVED:  # such as data/processed/val
             name = f"{folder.resolve().parent.name}/{name}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from trashlens.bundle import JSON_FILE, MODEL_FILE, ROLES, Bundle, load_bundles
+from trashlens.checkpoint_files import CHECKPOINT_FILES, RECORD_FILE, WEIGHTS_FILE
 from trashlens.files import hash_file
 from trashlens.hub.card import is_measured, write_card
 from trashlens.hub.changes import Files, Head, compare
@@ -19,7 +20,6 @@ from trashlens.scoreboard import draw_pictures
 
 __all__ = ["publish_models", "version_of"]
 
-WEIGHTS_FILE, RECORD_FILE = CHECKPOINT = ("model.safetensors", "checkpoint.json")
 IMAGES = "images"
 TRACES = ("recipe", "inputs", "epoch", "history")
 """What a checkpoint's record and the provenance of its bundle agree in, beside the id of their run."""
@@ -93,7 +93,7 @@ def _find_checkpoints(
     files: dict[str, Path | bytes] = {}
     notes = []
     for role, bundle in bundles.items():
-        sources = {name: folder / role / name for name in CHECKPOINT} if folder else {}
+        sources = {name: folder / role / name for name in CHECKPOINT_FILES} if folder else {}
         if not sources or not all(path.is_file() for path in sources.values()):
             continue
         if _is_made_from(bundle, weights=sources[WEIGHTS_FILE], record=sources[RECORD_FILE]):
@@ -146,5 +146,5 @@ def _find_obsolete(files: Files, head: Head) -> list[str]:
         for path in head.files
         if path.split("/")[0] in (*ROLES, IMAGES)
         and path not in files
-        and (Path(path).name not in CHECKPOINT or f"{path.split('/')[0]}/{MODEL_FILE}" in renewed)
+        and (Path(path).name not in CHECKPOINT_FILES or f"{path.split('/')[0]}/{MODEL_FILE}" in renewed)
     ]

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from trashlens.bundle import JSON_FILE as BUNDLE_FILE
+from trashlens.checkpoint_files import RECORD_FILE, WEIGHTS_FILE
 from trashlens.errors import TrainingError, first_line
 from trashlens.files import replace_file
 from trashlens.image import Preprocess
@@ -25,7 +26,6 @@ from trashlens.machine import code_commit, processor_name
 from trashlens.training.networks import NetworkConfig, create_network
 
 __all__ = [
-    "CHECKPOINT_FILES",
     "PREDICTIONS_FILE",
     "WEIGHTS_FILE",
     "Checkpoint",
@@ -37,10 +37,6 @@ __all__ = [
     "write_record",
 ]
 
-WEIGHTS_FILE = "model.safetensors"
-JSON_FILE = "checkpoint.json"
-CHECKPOINT_FILES = (WEIGHTS_FILE, JSON_FILE)
-"""What a checkpoint is without the traces of its training."""
 PREDICTIONS_FILE = "predictions.json"
 
 
@@ -69,7 +65,7 @@ def write_checkpoint(folder: Path, network: nn.Module, record: Mapping[str, Any]
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write checkpoint.json alone."""
-    replace_file(folder / JSON_FILE, (json.dumps(record, indent=2) + "\n").encode())
+    replace_file(folder / RECORD_FILE, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def write_predictions(
@@ -94,7 +90,7 @@ def write_predictions(
 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """Return checkpoint.json, or None where there is none."""
-    path = folder / JSON_FILE
+    path = folder / RECORD_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
@@ -105,7 +101,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         TrainingError: there is no checkpoint, or it is damaged.
     """
     try:
-        record = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         recipe = record["recipe"]
         # A pruned network's own weights tell how wide it is.
         pruned = recipe["network"].get("widths") == "weights"

@@ -16,10 +16,7 @@ from trashlens.training.data.manifest import (
     read_manifest,
 )
 from trashlens.training.data.prepare import Original, prepare_data, read_originals
-from trashlens.training.data.record import (
-    RECORD_FILE,
-    read_data_record,
-)
+from trashlens.training.data.record import RECORD_FILE, read_data_record
 from trashlens.training.data.source import HUB_DATASET, LABELS
 from trashlens.training.data.splitting import read_split
 from trashlens.training.data.taco import TACO, TacoConfig, crops_differ, describe_crops

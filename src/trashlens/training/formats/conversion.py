@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trashlens.bundle import JSON_FILE, Bundle
+from trashlens.checkpoint_files import CHECKPOINT_FILES
 from trashlens.classifier import Classifier
 from trashlens.errors import ExportError
 from trashlens.files import hash_file, replace_folder
-from trashlens.training.checkpoint import CHECKPOINT_FILES
 from trashlens.training.data import check_prepared, read_photos
 from trashlens.training.formats.converters import FORMATS, Format
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from trashlens.checkpoint_files import CHECKPOINT_FILES, WEIGHTS_FILE
 from trashlens.errors import TrackingError
 from trashlens.files import hash_file, replace_file
 from trashlens.training.tracking.remote import (
@@ -14,8 +15,6 @@ from trashlens.training.tracking.remote import (
 )
 
 __all__ = ["pull_checkpoint"]
-
-FILES = ("model.safetensors", "checkpoint.json")
 
 
 def pull_checkpoint(wanted: Reference, runs: Path) -> str:
@@ -37,12 +36,12 @@ def pull_checkpoint(wanted: Reference, runs: Path) -> str:
     version = name_version(artifact)
     with TemporaryDirectory() as temporary:
         fetched = Path(temporary) / role
-        download_files(artifact, FILES, fetched)
+        download_files(artifact, CHECKPOINT_FILES, fetched)
         sha256 = artifact.metadata.get("sha256")
-        is_whole = all((fetched / name).is_file() for name in FILES)
-        if not is_whole or hash_file(fetched / FILES[0]) != sha256:
+        is_whole = all((fetched / name).is_file() for name in CHECKPOINT_FILES)
+        if not is_whole or hash_file(fetched / WEIGHTS_FILE) != sha256:
             raise TrackingError(f"{version} on W&B is no whole checkpoint: {folder} stays as it is.")
         folder.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
+        for name in CHECKPOINT_FILES:
             replace_file(folder / name, (fetched / name).read_bytes())
     return f"{version} (sha256 {sha256})"

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import wandb
 
+from trashlens.checkpoint_files import RECORD_FILE
 from trashlens.errors import TrackingError, first_line
 from trashlens.files import replace_file
 from trashlens.training.tracking.lineage import add_lineage
@@ -22,7 +23,6 @@ from trashlens.training.tracking.remote import connect, explain
 
 __all__ = ["sync_runs"]
 
-CHECKPOINT_FILE = "checkpoint.json"
 UPLOAD_TIMEOUT_SEC = 600
 """For each run."""
 
@@ -110,7 +110,7 @@ def _tie(api: wandb.Api, run: RecordedRun, address: dict[str, Any]) -> list[str]
     """Add a run's lineage and links; return what is left, as sentences."""
     problems = add_lineage(api, address, run.given)
     url = api.run(f"{address['entity']}/{address['project']}/{address['id']}").url
-    _complete_checkpoint(run.file.parents[2] / CHECKPOINT_FILE, {**address, "url": url})
+    _complete_checkpoint(run.file.parents[2] / RECORD_FILE, {**address, "url": url})
     if not problems:
         run.tied_marker.touch()
     return problems

@@ -14,6 +14,7 @@ from typing import Any
 import wandb
 
 from trashlens.bundle import Bundle
+from trashlens.checkpoint_files import CHECKPOINT_FILES, WEIGHTS_FILE
 from trashlens.files import hash_file
 
 __all__ = ["Version", "bundle_version", "checkpoint_reference", "checkpoint_version", "data_version"]
@@ -79,15 +80,14 @@ def checkpoint_version(
     folder: Path, record: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]
 ) -> Version:
     """Return the version of a complete checkpoint; `record` is its checkpoint.json."""
-    weights = folder / "model.safetensors"
-    reference = checkpoint_reference(record, hash_file(weights))
+    reference = checkpoint_reference(record, hash_file(folder / WEIGHTS_FILE))
     known = ("epoch", "val", "test", "environment")
     return Version(
         name=reference["name"],
         type=reference["type"],
         aliases=(reference["alias"], _short(reference["sha256"])),
         sha256=reference["sha256"],
-        files=(weights, folder / "checkpoint.json"),
+        files=tuple(folder / name for name in CHECKPOINT_FILES),
         metadata={"network": record["recipe"]["network"]["name"], **{k: record.get(k) for k in known}},
         inputs=inputs,
     )
